@@ -1,0 +1,133 @@
+"""What is trained: one frozen, typed configuration, validated once and complete with every default.
+
+The defaults are the final setting of the course report that the catalogue's questions come from
+(a residual CNN of 64 filters, AdaGrad at 0.005, L2 of 0.005, batch 256, 100 epochs). Nothing here
+imports torch: whoever only reads results can still read the configuration of a trial.
+"""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+IMAGE_SIZE = 32
+"""Height and width, in pixels, of every image that a model here receives."""
+
+
+class Frozen(BaseModel):
+    """Base of every configuration: immutable, and strict about names it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
+
+
+class DataConfig(Frozen):
+    """Which images are trained on, and how they are divided.
+
+    Attributes:
+        name: The data set: `digits` is embedded, the CIFARs are read or downloaded, `folder` is a
+            folder of class folders of images.
+        train_size: Number of training images, drawn stratified from what validation leaves; all if None.
+        test_size: Number of test images, drawn stratified; all if None.
+        val_fraction: Share of the training images that is set aside for validation.
+        split_seed: Seed of the division. It is not the trial's seed: all trials share one split.
+    """
+
+    name: Literal["digits", "cifar10", "cifar100", "folder"] = "cifar10"
+    train_size: int | None = Field(default=None, ge=2)
+    test_size: int | None = Field(default=None, ge=1)
+    val_fraction: float = Field(default=0.1, gt=0, lt=1)
+    split_seed: int = Field(default=0, ge=0, lt=2**32)
+
+
+class ResidualCNNConfig(Frozen):
+    """The report's network: residual blocks, pooling in between, then hidden layers.
+
+    Attributes:
+        architecture: The name of this family of models.
+        filters: Filters of the blocks; for each entry there are `layers_per_block` blocks.
+        layers_per_block: Number of residual blocks per entry of `filters`.
+        pool_every: A 2x2 max-pooling follows every so many blocks.
+        hidden_layer_count: Number of hidden layers of the classifier.
+        hidden_layer_size: Units of each hidden layer.
+        skip: Whether the shortcut path exists; without it a block is its main path only.
+        batch_norm: Whether a block normalises its input.
+        dropout: Probability that dropout, between blocks, zeroes a value.
+        negative_slope: Slope of LeakyReLU below zero.
+    """
+
+    architecture: Literal["residual_cnn"] = "residual_cnn"
+    filters: tuple[int, ...] = Field(default=(64,), min_length=1)
+    layers_per_block: int = Field(default=4, ge=1)
+    pool_every: int = Field(default=2, ge=1)
+    hidden_layer_count: int = Field(default=4, ge=0)
+    hidden_layer_size: int = Field(default=120, ge=1)
+    skip: bool = True
+    batch_norm: bool = True
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    negative_slope: float = Field(default=0.01, ge=0)
+
+    @property
+    def num_blocks(self) -> int:
+        """Number of residual blocks in the whole network."""
+        return len(self.filters) * self.layers_per_block
+
+    @property
+    def num_pools(self) -> int:
+        """Number of 2x2 poolings in the whole network."""
+        return self.num_blocks // self.pool_every
+
+    @model_validator(mode="after")
+    def _fits_the_image(self) -> Self:
+        if min(self.filters) < 1:
+            raise ValueError(f"filters {list(self.filters)}: every entry must be at least 1")
+        if IMAGE_SIZE >> self.num_pools < 1:
+            raise ValueError(
+                f"{self.num_blocks} blocks with pool_every {self.pool_every} pool {self.num_pools} times, which "
+                f"shrinks a {IMAGE_SIZE}x{IMAGE_SIZE} image below one pixel; use pool_every of at least "
+                f"{self.num_blocks // IMAGE_SIZE.bit_length() + 1} or fewer blocks"
+            )
+        return self
+
+
+class OptimizerConfig(Frozen):
+    """How weights are updated, and what is added to the loss.
+
+    Attributes:
+        name: The rule. `sgd` is plain, `sgd_momentum` adds momentum.
+        lr: Learning rate (the peak of it, where a schedule changes it).
+        momentum: Momentum of `sgd_momentum`; the other rules do not read it.
+        weight_decay: L2 as torch's optimizers define it (`weight_decay * w` is added to the gradient;
+            AdamW decouples it). It acts on all parameters, like `l1`, so the two compare.
+        l1: Factor of the sum of absolute parameters, added to the loss.
+        schedule: How the rate changes, step by step, over the whole training.
+    """
+
+    name: Literal["sgd", "sgd_momentum", "adagrad", "adam", "adamw"] = "adagrad"
+    lr: float = Field(default=0.005, gt=0)
+    momentum: float = Field(default=0.9, gt=0, lt=1)
+    weight_decay: float = Field(default=0.005, ge=0)
+    l1: float = Field(default=0.0, ge=0)
+    schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
+
+
+class TrainConfig(Frozen):
+    """Everything that decides the numbers of one trial. Resources (workers, GPUs, paths) are not in it.
+
+    Attributes:
+        data: The images and their division.
+        model: The network.
+        optimizer: The update rule.
+        batch_size: Images a step. The last, incomplete batch of an epoch is left out.
+        epochs: Passes over the training images.
+        seed: Fixes the initialisation, the order of the data and the dropout.
+        precision: `bf16` computes under autocast; weights and optimizer stay float32.
+        channels_last: Memory layout of images and convolutions.
+    """
+
+    data: DataConfig = DataConfig()
+    model: ResidualCNNConfig = ResidualCNNConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    batch_size: int = Field(default=256, ge=2)
+    epochs: int = Field(default=100, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    precision: Literal["bf16", "fp32"] = "bf16"
+    channels_last: bool = True

@@ -12,6 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 IMAGE_SIZE = 32
 """Height and width, in pixels, of every image that a model here receives."""
 
+TRAINING_VERSION = 1
+"""Version of the code that trains; part of every trial's fingerprint.
+
+Raise it whenever the same configuration would give other numbers than before (a golden test says when),
+so that trials of the old code are not taken for trials of the new.
+"""
+
 
 class Frozen(BaseModel):
     """Base of every configuration: immutable, and strict about names it does not know."""

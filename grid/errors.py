@@ -1,0 +1,55 @@
+"""The mistakes a user can make; the command line prints each as one line and exits with code 2."""
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+
+class UserError(Exception):
+    """Something in the input that only the user can put right. Its message says what and how."""
+
+
+class QuestionError(UserError):
+    """A question file that can't be used: names the file and, where known, line, field, value and what is allowed."""
+
+
+def explain(error: Mapping[str, Any], model: type[BaseModel]) -> str:
+    """Says in one line what pydantic found wrong.
+
+    Args:
+        error: One entry of `ValidationError.errors()`.
+        model: The model that was validated, to name the fields that exist.
+
+    Returns:
+        `field: value: what is allowed`.
+    """
+    field = ".".join(str(part) for part in error["loc"]) or model.__name__
+    value = repr(error["input"])
+    value = value if len(value) <= 80 else value[:77] + "..."
+    match error["type"]:
+        case "extra_forbidden":
+            return f"{field}: unknown field; known are {', '.join(_known_fields(model, error['loc'][:-1]))}"
+        case "literal_error":
+            return f"{field}: {value} is not one of {error['ctx']['expected']}"
+        case "missing":
+            return f"{field}: this field is required"
+        case "value_error":
+            return f"{field}: {error['ctx']['error']}"
+        case _:
+            return f"{field}: {value} is not allowed: {error['msg'][:1].lower()}{error['msg'][1:]}"
+
+
+def _known_fields(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
+    """The fields of the model that stands at `location` inside `model`."""
+    here: list[type[BaseModel]] = [model]
+    for part in location:
+        inner = [m.model_fields[part].annotation for m in here if isinstance(part, str) and part in m.model_fields]
+        here = [m for annotation in inner for m in _models_in(annotation)] or here
+    return list(dict.fromkeys(name for m in here for name in m.model_fields))
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [m for argument in get_args(annotation) for m in _models_in(argument)]

@@ -1,0 +1,199 @@
+"""The ledger: every finished trial, one folder each, written whole or not at all.
+
+    ledger/<first two digits>/<fingerprint>/trial.json        configuration, status, curves, final measures
+                                           /predictions.npz   what it says of each test image
+
+It is the only truth about what was trained. This class owns every path and file name in it.
+"""
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from cifar_models.config import TrainConfig
+from cifar_models.records import EpochRecord, TestRecord
+from grid.errors import UserError
+
+Status = Literal["ok", "stopped", "diverged", "out_of_memory", "error"]
+"""How a trial ended. `diverged` is a result: the same again would diverge again."""
+
+SETTLED: frozenset[Status] = frozenset({"ok", "diverged"})
+"""The ends that training again could not change; trials that ended otherwise are tried again by the next run."""
+
+
+class TrialRecord(BaseModel):
+    """A trial that ended, but for its predictions.
+
+    Attributes:
+        fingerprint: Its key.
+        status: How it ended.
+        reason: Why, in a sentence, unless it is `ok`.
+        config: What was trained.
+        data_fingerprint: Hash of the data set's bytes.
+        training_version: Version of the code that trained it.
+        epochs: Its curves; as far as it came.
+        test_loss: Mean cross-entropy on the test set after the last epoch, in nats; None unless `ok`.
+        test_acc: Share of right answers on the test set after the last epoch; None unless `ok`.
+        num_parameters: Trainable parameters of the model; None if it was never built.
+        num_train: Number of training images; None if they were never read.
+        started: When it started, ISO 8601 in UTC.
+        wall_s: Seconds it took.
+        machine: Processor or GPU it ran on.
+        versions: Versions of the packages that computed it.
+        predictions_sha256: Hash of `predictions.npz`; None unless `ok`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    format: Literal[1] = 1
+    fingerprint: str
+    status: Status
+    reason: str | None = None
+    config: TrainConfig
+    data_fingerprint: str
+    training_version: int
+    epochs: tuple[EpochRecord, ...] = ()
+    test_loss: float | None = None
+    test_acc: float | None = None
+    num_parameters: int | None = None
+    num_train: int | None = None
+    started: str
+    wall_s: float
+    machine: str
+    versions: dict[str, str] = {}
+    predictions_sha256: str | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.status == "ok" and (not self.epochs or self.test_acc is None):
+            raise ValueError("an ok trial has curves and test measures")
+        if self.status != "ok" and not self.reason:
+            raise ValueError(f"a trial that is {self.status} has a reason")
+        return self
+
+
+class DamagedTrial(BaseModel):
+    """A folder of the ledger that can't be read: what is wrong, and where it was put."""
+
+    fingerprint: str
+    problem: str
+    moved_to: Path
+
+
+class Ledger:
+    """The finished trials below a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, fingerprint: str) -> Path:
+        """Where a trial is or would be."""
+        return self.root / fingerprint[:2] / fingerprint
+
+    def fingerprints(self) -> list[str]:
+        """Keys of all trials, sorted."""
+        return sorted(path.parent.name for path in self.root.glob("[0-9a-f][0-9a-f]/*/trial.json"))
+
+    def commit(self, record: TrialRecord, test: TestRecord | None = None) -> None:
+        """Writes a trial, all of it or nothing. A settled trial that is already there stays as it is."""
+        final = self.folder(record.fingerprint)
+        if record.fingerprint in self.read([record.fingerprint], settled_only=True):
+            return
+        staging = self.root / ".staging" / uuid.uuid4().hex
+        staging.mkdir(parents=True)
+        if test is not None:
+            path = staging / "predictions.npz"
+            np.savez(path, label=test.label, predicted=test.predicted, true_prob=test.true_prob)
+            record = record.model_copy(update={"predictions_sha256": _sha256(path)})
+        (staging / "trial.json").write_text(record.model_dump_json(indent=1), encoding="utf-8")
+        for path in staging.iterdir():
+            _sync(path)
+        _sync(staging)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        if final.exists():  # an earlier try that failed
+            shutil.move(final, staging.with_suffix(".old"))
+        os.replace(staging, final)
+        _sync(final.parent)
+        shutil.rmtree(staging.with_suffix(".old"), ignore_errors=True)
+
+    def read(self, fingerprints: Iterable[str], *, settled_only: bool = False) -> dict[str, TrialRecord]:
+        """Those of the trials that are there, by fingerprint; damaged ones count as not there."""
+        found = {}
+        for fingerprint in dict.fromkeys(fingerprints):
+            path = self.folder(fingerprint) / "trial.json"
+            try:
+                record = TrialRecord.model_validate_json(path.read_bytes())
+            except (OSError, ValidationError):
+                continue
+            if record.status in SETTLED or not settled_only:
+                found[fingerprint] = record
+        return found
+
+    def predictions(self, fingerprint: str) -> dict[str, npt.NDArray[np.generic]]:
+        """The arrays `label`, `predicted` and `true_prob` of a trial that is `ok`, one entry a test image."""
+        with np.load(self.folder(fingerprint) / "predictions.npz", allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in ("label", "predicted", "true_prob")}
+
+    def set_aside_damaged(self, fingerprints: Iterable[str]) -> list[DamagedTrial]:
+        """Moves trials that can't be read, or aren't what their name says, out of the way so they are trained again."""
+        damaged = []
+        for fingerprint in dict.fromkeys(fingerprints):
+            folder = self.folder(fingerprint)
+            if folder.exists() and (problem := self._problem(fingerprint)):
+                moved_to = self.root / "damaged" / f"{fingerprint}-{uuid.uuid4().hex[:8]}"
+                moved_to.parent.mkdir(exist_ok=True)
+                shutil.move(folder, moved_to)
+                damaged.append(DamagedTrial(fingerprint=fingerprint, problem=problem, moved_to=moved_to))
+        return damaged
+
+    def prepare(self) -> None:
+        """Makes the ledger's folder ready for writing and clears what a killed run left half-written.
+
+        Raises:
+            UserError: The folder can't be written.
+        """
+        try:
+            shutil.rmtree(self.root / ".staging", ignore_errors=True)
+            (self.root / ".staging").mkdir(parents=True)
+            probe = self.root / ".staging" / "probe"
+            probe.write_text("")
+            probe.unlink()
+        except OSError as error:
+            raise UserError(
+                f"results folder {self.root.parent}: can't be written ({error.strerror}); give another with --results"
+            ) from error
+
+    def _problem(self, fingerprint: str) -> str | None:
+        folder = self.folder(fingerprint)
+        try:
+            record = TrialRecord.model_validate_json((folder / "trial.json").read_bytes())
+            if record.fingerprint != fingerprint:
+                return f"trial.json belongs to {record.fingerprint}"
+            if record.predictions_sha256 and _sha256(folder / "predictions.npz") != record.predictions_sha256:
+                return "predictions.npz is not the file that was written"
+        except OSError as error:
+            return f"{Path(error.filename or folder).name}: {error.strerror}"
+        except ValidationError as error:
+            first = error.errors()[0]
+            return f"trial.json: {first['msg']}"
+        return None
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

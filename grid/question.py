@@ -1,0 +1,157 @@
+"""A question as a user writes it: a YAML file, checked line by line, not yet expanded into arms."""
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
+
+from cifar_models.config import Frozen
+from grid.errors import QuestionError, UserError, explain
+from grid.sourced_yaml import SourcedYaml, read_yaml
+
+CATALOGUE = Path(__file__).parent / "catalogue"
+PROFILES = Path(__file__).parent / "profiles.yaml"
+QUESTION_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+M = TypeVar("M", bound=BaseModel)
+
+Overrides = Mapping[str, Any]
+"""Values by dotted field of `TrainConfig`, such as `{"optimizer.lr": 0.01}`."""
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
+"""Text for a page: not empty, no control characters."""
+
+
+class AxisSpec(Frozen):
+    """How an axis is shown.
+
+    Attributes:
+        label: Its name on charts; the last part of the field's name if None.
+        scale: Whether its values are spaced by ratio or by difference.
+        names: What to call a value, by the value as YAML writes it (`true`, `0.1`, `adam`).
+    """
+
+    label: Text | None = None
+    scale: Literal["linear", "log"] = "linear"
+    names: dict[str, Text] = {}
+
+
+class CellBlock(Frozen):
+    """A set of arms: every combination of `product`, or one axis at a time around the base; `set` holds for all.
+
+    Attributes:
+        set: Fields fixed for the block.
+        product: Values by field; every combination is an arm.
+        one_at_a_time: Values by field; the base is an arm, and the base with each single value.
+    """
+
+    set: dict[str, Any] = {}
+    product: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+    one_at_a_time: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+
+
+class Budget(Frozen):
+    """What a profile changes.
+
+    Attributes:
+        set: Fields of the training configuration.
+        seeds: Number of seeds an arm is trained with; as before if None.
+    """
+
+    set: dict[str, Any] = {}
+    seeds: int | None = Field(default=None, ge=1, le=1000)
+
+
+class Profile(Budget):
+    """A budget that every question can be run at.
+
+    Attributes:
+        about: What it is for, in a sentence.
+        dataset: The data set it runs on unless the user names another.
+    """
+
+    about: Text
+    dataset: Literal["digits", "cifar10", "cifar100", "folder"]
+
+
+class Question(Frozen):
+    """A question, as its YAML file states it.
+
+    Attributes:
+        title: The question, in words.
+        about: What is compared and why.
+        axes: How the fields that vary are shown, by field.
+        base: Fields that all arms share.
+        cells: The arms.
+        profiles: What this question changes in a profile, by the profile's name.
+    """
+
+    title: Text
+    about: Text
+    axes: dict[str, AxisSpec] = {}
+    base: dict[str, Any] = {}
+    cells: list[CellBlock] = Field(min_length=1)
+    profiles: dict[str, Budget] = {}
+
+
+class SourcedQuestion:
+    """A question together with the file it came from, so that what is wrong in it can be pointed at."""
+
+    def __init__(self, source: SourcedYaml) -> None:
+        self.source = source
+        self.name = source.path.stem
+        if not QUESTION_NAME.fullmatch(self.name):
+            raise QuestionError(
+                f"{source.path}: the file's name is the question's name and may hold only a-z, 0-9 and '-'; rename it"
+            )
+        self.question = _validate(Question, source)
+
+    @cached_property
+    def text(self) -> str:
+        """The file as it was written."""
+        return self.source.path.read_text(encoding="utf-8")
+
+
+def read_profiles() -> dict[str, Profile]:
+    """The profiles, by name."""
+    source = read_yaml(PROFILES)
+    return {name: _validate(Profile, source, (name,)) for name in source.value}
+
+
+def catalogue() -> list[str]:
+    """Names of the built-in questions, in order."""
+    return sorted(path.stem for path in CATALOGUE.glob("*.yaml"))
+
+
+def find_question(name: str) -> SourcedQuestion:
+    """Reads a built-in question by its name or the start of it, or a user's own by its file's path.
+
+    Raises:
+        UserError: There is none, or several match.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return SourcedQuestion(read_yaml(Path(name)))
+    matches = [known for known in catalogue() if known == name] or [
+        known for known in catalogue() if known.startswith(f"{name}-")
+    ]
+    if len(matches) != 1:
+        raise UserError(
+            f"unknown question {name!r}; known are {', '.join(catalogue())}, or give the path of a .yaml file of your own"
+        )
+    return SourcedQuestion(read_yaml(CATALOGUE / f"{matches[0]}.yaml"))
+
+
+def _validate(model: type[M], source: SourcedYaml, location: tuple[str, ...] = ()) -> M:
+    value = source.value
+    for part in location:
+        value = value[part]
+    if not isinstance(value, dict):
+        raise source.error(location, f"expected 'field: value' lines, found {type(value).__name__}")
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise source.error((*location, *first["loc"]), explain(first, model)) from None

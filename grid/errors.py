@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 
 class UserError(Exception):
@@ -12,6 +12,11 @@ class UserError(Exception):
 
 class QuestionError(UserError):
     """A question file that can't be used: names the file and, where known, line, field, value and what is allowed."""
+
+
+def first_error(error: ValidationError) -> Mapping[str, Any]:
+    """The one to show: a misspelt field rather than the field that is missing because of it."""
+    return min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
 
 
 def explain(error: Mapping[str, Any], model: type[BaseModel]) -> str:

@@ -36,6 +36,7 @@ class TrialRecord(BaseModel):
         fingerprint: Its key.
         status: How it ended.
         reason: Why, in a sentence, unless it is `ok`.
+        traceback: Where in the code, if it is an `error`.
         config: What was trained.
         data_fingerprint: Hash of the data set's bytes.
         training_version: Version of the code that trained it.
@@ -57,6 +58,7 @@ class TrialRecord(BaseModel):
     fingerprint: str
     status: Status
     reason: str | None = None
+    traceback: str | None = None
     config: TrainConfig
     data_fingerprint: str
     training_version: int

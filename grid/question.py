@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from cifar_models.config import Frozen
-from grid.errors import QuestionError, UserError, explain
+from grid.errors import QuestionError, UserError, explain, first_error
 from grid.sourced_yaml import SourcedYaml, read_yaml
 
 CATALOGUE = Path(__file__).parent / "catalogue"
@@ -153,5 +153,5 @@ def _validate(model: type[M], source: SourcedYaml, location: tuple[str, ...] = (
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = first_error(error)
         raise source.error((*location, *first["loc"]), explain(first, model)) from None

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cifar_models.config import Frozen, TrainConfig
-from grid.errors import QuestionError, UserError, explain
+from grid.errors import QuestionError, UserError, explain, first_error
 from grid.question import CellBlock, Overrides, Profile, SourcedQuestion
 from grid.sourced_yaml import Location
 
@@ -103,7 +103,7 @@ class _Cell:
         try:
             return TrainConfig.model_validate(self.tree)
         except ValidationError as error:
-            first = error.errors()[0]
+            first = first_error(error)
             raise self._error(".".join(str(part) for part in first["loc"]), explain(first, TrainConfig)) from None
 
     def _error(self, field: str | None, message: str) -> QuestionError | UserError:
@@ -122,13 +122,14 @@ def make_study(
     *,
     dataset: str,
     dataset_label: str,
+    precision: str,
     num_seeds: int | None = None,
     overrides: Overrides | None = None,
 ) -> Study:
     """Expands a question into its arms.
 
-    What is set later wins: the question's base, the profile, what the question changes in the profile,
-    `overrides`, and last the cells themselves.
+    What is set later wins: the machine's precision, the question's base, the profile, what the question changes
+    in the profile, `overrides`, and last the cells themselves.
 
     Args:
         question: The question.
@@ -136,6 +137,7 @@ def make_study(
         profile: The profile.
         dataset: Value of `data.name`.
         dataset_label: Name of the data set in file names.
+        precision: The number format that suits the machine, where nothing else names one.
         num_seeds: Number of seeds, instead of the profile's.
         overrides: Fields that the user set for this run.
 
@@ -146,6 +148,7 @@ def make_study(
     spec = question.question
     budget = spec.profiles.get(profile_name)
     layers: list[tuple[Overrides, Location | None]] = [
+        ({"precision": precision}, None),
         (spec.base, ("base",)),
         (profile.set, None),
         (budget.set if budget else {}, ("profiles", profile_name, "set")),

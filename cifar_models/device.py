@@ -1,0 +1,54 @@
+"""What computes: the device, its number formats, and a process set up to compute the same numbers again."""
+
+import platform
+from importlib.metadata import version
+from typing import Literal
+
+import torch
+
+WORKER_ENVIRONMENT = {
+    # glibc otherwise gives every activation back to the kernel, and faults it in again at each step
+    "MALLOC_MMAP_THRESHOLD_": "8589934592",
+    "MALLOC_TRIM_THRESHOLD_": "8589934592",
+    "MALLOC_TOP_PAD_": "536870912",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+    # without it cuBLAS is not deterministic
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+}
+"""Environment of a process that trains. It must be there when the process starts; other systems ignore it."""
+
+
+def default_device() -> torch.device:
+    """The first GPU that this process may use, or the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def native_precision(device: torch.device) -> Literal["bf16", "fp32"]:
+    """The faster number format of a device: bf16 where its hardware computes in it, else fp32.
+
+    A CPU without bf16 instructions emulates it, some thirty times slower than fp32.
+    """
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    capabilities = torch.cpu.get_capabilities()
+    return "bf16" if any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16")) else "fp32"
+
+
+def prepare_process(num_threads: int) -> None:
+    """Makes this process compute reproducibly: the same threads, the same algorithms every time."""
+    torch.set_num_threads(num_threads)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+
+
+def describe(device: torch.device) -> str:
+    """Name of the hardware, for the record of a trial."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    capabilities = torch.cpu.get_capabilities()
+    return f"{capabilities.get('cpu_name') or platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of what computes the numbers."""
+    return {"python": platform.python_version(), **{name: version(name) for name in ("torch", "numpy")}}

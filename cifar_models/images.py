@@ -1,0 +1,55 @@
+"""Images on the device, whole, as bytes; batches of them are made ready where the model computes."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+LEVELS = 256
+
+
+class DeviceImages:
+    """N labelled images on a device.
+
+    They stay uint8, a quarter of the memory, and are normalised a batch at a time.
+
+    Attributes:
+        images: `(N, 3, H, W) uint8`.
+        labels: `(N,) int64`.
+    """
+
+    def __init__(
+        self,
+        images: npt.NDArray[np.uint8],
+        labels: npt.NDArray[np.integer],
+        device: torch.device,
+        memory_format: torch.memory_format = torch.contiguous_format,
+    ) -> None:
+        # torch.tensor copies: arrays from an object store are read-only
+        self.images = torch.tensor(images, device=device)
+        self.labels = torch.tensor(labels, device=device, dtype=torch.int64)
+        self.memory_format = memory_format
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def normalised(self, images: Tensor, mean_C: Tensor, std_C: Tensor) -> Tensor:
+        """Images as a model receives them: float32, mean 0 and deviation 1 by channel, in the memory format."""
+        x = images.to(memory_format=self.memory_format).float()
+        return x.sub_(mean_C.view(1, -1, 1, 1)).div_(std_C.view(1, -1, 1, 1))
+
+
+def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel of `(N, C, H, W) uint8`, as two `(C,) float32` in 0 to 255.
+
+    Counted by level in integers, so they are exact and the same on every device. A constant channel has deviation 1.
+    """
+    levels = torch.arange(LEVELS, dtype=torch.float64)
+    means, stds = [], []
+    for channel in images.unbind(1):
+        counts = torch.bincount(channel.flatten().cpu().int(), minlength=LEVELS).double()
+        mean = (counts * levels).sum() / counts.sum()
+        std = ((counts * (levels - mean) ** 2).sum() / counts.sum()).sqrt()
+        means.append(mean)
+        stds.append(std if std > 0 else torch.ones_like(std))
+    return torch.stack(means).float().to(images.device), torch.stack(stds).float().to(images.device)

@@ -1,0 +1,134 @@
+"""The training loop. Read it from top to bottom: it is all that happens to a trial.
+
+Shapes: N images, B of them in a batch, C channels, K classes.
+"""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cifar_models.config import TrainConfig
+from cifar_models.data import DataError, Split
+from cifar_models.images import DeviceImages, channel_statistics
+from cifar_models.models import build_model
+from cifar_models.optimizers import build_optimizer, build_schedule, l1_penalty
+from cifar_models.records import EpochRecord, TestRecord
+
+EVAL_BATCH = 1000
+"""Images that are evaluated at a time; decides memory, not results."""
+
+
+def train(config: TrainConfig, data: Split, device: torch.device | None = None) -> Iterator[EpochRecord | TestRecord]:
+    """Trains one trial.
+
+    Same configuration, data, hardware and number of threads: the same numbers, to the last bit. torch's
+    global generator is seeded anew for every epoch, so nothing that the process did before can show.
+
+    Args:
+        config: What to train.
+        data: The images; they are moved to the device whole.
+        device: Where to compute; the CPU if None.
+
+    Yields:
+        A record an epoch, then the test set's. If a loss is no longer finite, that epoch's record is the last.
+
+    Raises:
+        DataError: There are fewer training images than the batch size.
+    """
+    device = device or torch.device("cpu")
+    layout = torch.channels_last if config.channels_last else torch.contiguous_format
+    images = DeviceImages(data.train_images, data.train_labels, device, layout)
+    val = DeviceImages(data.val_images, data.val_labels, device, layout)
+    statistics = channel_statistics(images.images)
+    num_steps = len(images) // config.batch_size
+    if num_steps == 0:
+        raise DataError(f"batch_size {config.batch_size} is more than the {len(images)} training images; lower it")
+
+    torch.manual_seed(random_stream(config.seed, 0))
+    model = build_model(config.model, data.num_classes).to(device).to(memory_format=layout)
+    optimizer = build_optimizer(model.parameters(), config.optimizer)
+    schedule = build_schedule(optimizer, config.optimizer, num_steps * config.epochs)
+
+    for epoch in range(1, config.epochs + 1):
+        start = time.perf_counter()
+        stream = random_stream(config.seed, epoch)
+        torch.manual_seed(stream)
+        # drawn on the CPU, so that every device sees the same order
+        order_N = torch.randperm(len(images), generator=torch.Generator().manual_seed(stream)).to(device)
+        loss_sum = torch.zeros((), device=device)
+        num_correct = torch.zeros((), device=device, dtype=torch.int64)
+        model.train()
+        for index_B in torch.split(order_N, config.batch_size)[:num_steps]:
+            x_BCHW, y_B = images.normalised(images.images[index_B], *statistics), images.labels[index_B]
+            with autocast(config, device):
+                logits_BK = model(x_BCHW)
+            loss = F.cross_entropy(logits_BK.float(), y_B)
+            penalised = loss + l1_penalty(model.parameters(), config.optimizer.l1) if config.optimizer.l1 else loss
+            optimizer.zero_grad(set_to_none=True)
+            penalised.backward()  # type: ignore[no-untyped-call]
+            lr = optimizer.param_groups[0]["lr"]
+            optimizer.step()
+            schedule.step()
+            # the sums stay on the device: to read one here would make it wait at every step
+            loss_sum += loss.detach()
+            num_correct += (logits_BK.argmax(1) == y_B).sum()
+        val_loss, val_acc = measures(predict(model, val, statistics, config), val.labels)
+        record = EpochRecord(
+            epoch=epoch,
+            lr=float(lr),
+            train_loss=loss_sum.item() / num_steps,
+            train_acc=num_correct.item() / (num_steps * config.batch_size),
+            val_loss=val_loss,
+            val_acc=val_acc,
+            wall_s=time.perf_counter() - start,
+        )
+        yield record
+        if record.diverged:
+            return
+
+    test = DeviceImages(data.test_images, data.test_labels, device, layout)
+    yield test_record(predict(model, test, statistics, config), test.labels)
+
+
+def random_stream(seed: int, epoch: int) -> int:
+    """Seed of an epoch's own random stream (0 is the initialisation); streams of different epochs are independent."""
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def autocast(config: TrainConfig, device: torch.device) -> torch.autocast:
+    """Where a model computes in bf16, if the configuration says so."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, images: DeviceImages, statistics: tuple[Tensor, Tensor], config: TrainConfig) -> Tensor:
+    """Log-probabilities `(N, K) float32` of all images, in evaluation mode."""
+    model.eval()
+    outputs = []
+    for batch in torch.split(images.images, EVAL_BATCH):
+        with autocast(config, batch.device):
+            logits_BK = model(images.normalised(batch, *statistics))
+        outputs.append(F.log_softmax(logits_BK.float(), dim=1))
+    return torch.cat(outputs)
+
+
+def measures(log_prob_NK: Tensor, label_N: Tensor) -> tuple[float, float]:
+    """Mean cross-entropy in nats, and the share of right answers."""
+    return F.nll_loss(log_prob_NK, label_N).item(), (log_prob_NK.argmax(1) == label_N).double().mean().item()
+
+
+def test_record(log_prob_NK: Tensor, label_N: Tensor) -> TestRecord:
+    """The test set's measures, and what the model says of each image."""
+    loss, acc = measures(log_prob_NK, label_N)
+    true_prob_N = log_prob_NK.gather(1, label_N[:, None])[:, 0].exp()
+    return TestRecord(
+        loss=loss,
+        acc=acc,
+        label=label_N.cpu().numpy().astype(np.uint8),
+        predicted=log_prob_NK.argmax(1).cpu().numpy().astype(np.uint8),
+        true_prob=true_prob_N.cpu().numpy().astype(np.float16),
+    )

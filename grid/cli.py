@@ -1,0 +1,199 @@
+"""The command line: `cifar-grid run q2 q3`, or the same through `python grid/run.py q2 q3`."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cifar_models.config import TrainConfig
+from grid.errors import UserError
+from grid.plan import StudyPlan, count, new_trials, settled_fingerprints
+from grid.question import catalogue, find_question, read_profiles
+from grid.request import Request
+from grid.results import ResultsFolder
+
+app = typer.Typer(
+    help="Asks questions of image classifiers, and answers them with trained trials and their uncertainty.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console(highlight=False, soft_wrap=True)
+
+Questions = Annotated[
+    list[str] | None, typer.Argument(help="Names (q2 is enough) or paths of .yaml files; all of the catalogue if none.")
+]
+ProfileName = Annotated[str, typer.Option("--profile", help="The budget: quick, cpu or paper.")]
+DatasetName = Annotated[
+    str | None, typer.Option("--dataset", help="digits, cifar10, cifar100 or folder; the profile's if not given.")
+]
+DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the data set is; ./data if not given.")]
+Seeds = Annotated[
+    int | None, typer.Option("--seeds", min=1, max=1000, help="Seeds an arm; the profile's if not given.")
+]
+Results = Annotated[Path, typer.Option("--results", help="Folder for the ledger, the tables and the pages.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="FIELD=VALUE for every arm, such as epochs=10; may be repeated.")
+]
+Precision = Annotated[
+    Literal["auto", "bf16", "fp32"], typer.Option(help="Number format; auto takes bf16 where the hardware has it.")
+]
+Gpus = Annotated[
+    float | None, typer.Option("--gpus-per-trial", min=0, help="A fraction shares a GPU; one if this machine has any.")
+]
+Cpus = Annotated[float, typer.Option("--cpus-per-trial", min=0.01, help="CPUs a trial; also its number of threads.")]
+MaxTrials = Annotated[
+    int | None, typer.Option("--max-trials-at-once", min=1, help="Most trials at once; as many as fit if not given.")
+]
+RESULTS = Path("results")
+
+
+@app.command()
+def run(
+    questions: Questions = None,
+    profile: ProfileName = "quick",
+    dataset: DatasetName = None,
+    data_dir: DataDir = None,
+    seeds: Seeds = None,
+    results: Results = RESULTS,
+    settings: Settings = None,
+    precision: Precision = "auto",
+    gpus_per_trial: Gpus = None,
+    cpus_per_trial: Cpus = 1,
+    max_trials_at_once: MaxTrials = None,
+) -> None:
+    """Trains what the ledger does not hold yet, then writes tables and pages."""
+    request = _request(questions, profile, dataset, data_dir, seeds, settings, precision, gpus_per_trial)
+    plans = request.plans()
+    folder = ResultsFolder(results)
+    folder.prepare()
+    for damaged in folder.ledger.set_aside_damaged(trial.fingerprint for plan in plans for trial in plan.trials):
+        out.print(f"damaged trial {damaged.fingerprint}: {damaged.problem}; moved to {damaged.moved_to}")
+    settled = settled_fingerprints(plans, folder.ledger)
+    _print_counts(plans, settled)
+    trials = new_trials(plans, settled)
+    if trials:
+        _train(request, plans, trials, folder, gpus_per_trial, cpus_per_trial, max_trials_at_once)
+    else:
+        folder.save_plans(plans)
+    index = folder.report()
+    complete = _print_outcome(plans, folder)
+    out.print(f"Report: {index.resolve()}")
+    raise typer.Exit(0 if complete else 1)
+
+
+@app.command()
+def plan(
+    questions: Questions = None,
+    profile: ProfileName = "quick",
+    dataset: DatasetName = None,
+    data_dir: DataDir = None,
+    seeds: Seeds = None,
+    results: Results = RESULTS,
+    settings: Settings = None,
+    precision: Precision = "auto",
+    gpus_per_trial: Gpus = None,
+) -> None:
+    """Says what a run with the same options would train, and trains nothing."""
+    request = _request(questions, profile, dataset, data_dir, seeds, settings, precision, gpus_per_trial)
+    plans = request.plans()
+    _print_counts(plans, settled_fingerprints(plans, ResultsFolder(results).ledger))
+
+
+@app.command("list")
+def list_questions() -> None:
+    """Names the questions of the catalogue, and the profiles."""
+    table = Table("question", "asks", box=None, header_style="bold", pad_edge=False)
+    for name in catalogue():
+        table.add_row(name, find_question(name).question.title)
+    profiles = Table("profile", "data set", "seeds", "about", box=None, header_style="bold", pad_edge=False)
+    for name, profile in read_profiles().items():
+        profiles.add_row(name, profile.dataset, str(profile.seeds), profile.about)
+    out.print(table, "", profiles, soft_wrap=False)
+
+
+@app.command()
+def report(results: Results = RESULTS) -> None:
+    """Makes tables and pages anew from the ledger; needs neither torch nor Ray."""
+    out.print(f"Report: {ResultsFolder(results).report().resolve()}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs a command, `run` if none is named. A user's mistake ends with one line and exit code 2."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    commands = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    if arguments and arguments[0] not in {*commands, "--help"}:
+        arguments = ["run", *arguments]
+    try:
+        app(args=arguments, prog_name="cifar-grid")
+    except UserError as error:
+        print(f"cifar-grid: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _request(
+    questions: list[str] | None,
+    profile: str,
+    dataset: str | None,
+    data_dir: Path | None,
+    seeds: int | None,
+    settings: list[str] | None,
+    precision: str,
+    gpus_per_trial: float | None,
+) -> Request:
+    return Request(
+        questions=tuple(questions or ()),
+        profile=profile,
+        dataset=dataset,
+        data_dir=data_dir,
+        num_seeds=seeds,
+        settings=tuple(settings or ()),
+        precision=precision,
+        on_gpu=None if gpus_per_trial is None else gpus_per_trial > 0,
+    )
+
+
+def _train(
+    request: Request,
+    plans: list[StudyPlan],
+    trials: dict[str, TrainConfig],
+    folder: ResultsFolder,
+    gpus: float | None,
+    cpus: float,
+    max_trials: int | None,
+) -> None:
+    from cifar_models.device import default_device
+    from grid.launch import Resources, train_all
+    from grid.progress import ProgressDisplay, RunState, budgets
+
+    dataset = request.load_dataset(plans)
+    folder.save_plans(plans)
+    names = {t.fingerprint: f"{p.study.arms[t.arm].label}, seed {t.seed}" for p in plans for t in p.trials}
+    if gpus is None:
+        gpus = 1 if default_device().type == "cuda" else 0
+    state = RunState(budgets(trials), names)
+    with ProgressDisplay(state, out) as display:
+        train_all(trials, dataset, folder.ledger, Resources(cpus=cpus, gpus=gpus, max_trials=max_trials), display)
+
+
+def _print_counts(plans: list[StudyPlan], settled: set[str]) -> None:
+    table = Table("study", "planned", "cached", "shared", "new", box=None, header_style="bold", pad_edge=False)
+    for study_plan, counts in zip(plans, count(plans, settled), strict=True):
+        numbers = (counts.planned, counts.cached, counts.shared, counts.new)
+        table.add_row(study_plan.study.name, *(str(number) for number in numbers))
+    out.print(table)
+
+
+def _print_outcome(plans: list[StudyPlan], folder: ResultsFolder) -> bool:
+    """Says how the trials ended; returns whether each has a result (a diverged trial is one)."""
+    fingerprints = [trial.fingerprint for plan in plans for trial in plan.trials]
+    records = folder.ledger.read(fingerprints)
+    statuses = Counter(records[f].status if f in records else "not_run" for f in dict.fromkeys(fingerprints))
+    out.print("Trials: " + ", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))
+    for reason in dict.fromkeys(r.reason for r in records.values() if r.status in ("error", "out_of_memory")):
+        out.print(f"  {reason}")
+    return not statuses.keys() & {"error", "out_of_memory", "not_run"}

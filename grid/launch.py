@@ -1,0 +1,160 @@
+"""Ray and Ray Tune: the executor. It trains what it is told to; what was trained is the ledger's business."""
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.experiment import Trial
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from cifar_models.config import TRAINING_VERSION, Frozen, TrainConfig
+from cifar_models.data import Dataset
+from cifar_models.device import WORKER_ENVIRONMENT
+from grid.ledger import Ledger, TrialRecord
+from grid.progress import ProgressDisplay, RunState
+from grid.trial import Recorder, run_trial
+
+MAX_WORKER_LOSSES = 2
+"""Times a trial is started again after its process or node was lost; its own errors are never retried in a run."""
+
+
+class Resources(Frozen):
+    """What a trial may use, and how many run at once.
+
+    Attributes:
+        cpus: CPUs a trial; its number of threads, at least one.
+        gpus: GPUs a trial; a fraction shares one.
+        max_trials: Most trials at once; as many as fit if None.
+    """
+
+    cpus: float = 1
+    gpus: float = 0
+    max_trials: int | None = None
+
+    @property
+    def num_threads(self) -> int:
+        """Threads a trial computes with."""
+        return max(1, int(self.cpus))
+
+
+class TuneProgress(tune.Callback):
+    """Tells the display what Tune does."""
+
+    def __init__(self, state: RunState, display: ProgressDisplay) -> None:
+        self.state = state
+        self.display = display
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its callbacks for a restore, which is never used here
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial got its worker."""
+        self.state.trial_started(_fingerprint(trial))
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """A trial finished an epoch, or was committed."""
+        if "status" in result:
+            self.state.trial_ended(_fingerprint(trial), result["status"])
+        else:
+            self.state.epoch_done(_fingerprint(trial), result["epoch"], result["val_acc"])
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial's process was lost for the last time."""
+        self.state.trial_ended(_fingerprint(trial), "error")
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Tune went once around its loop."""
+        self.display.update()
+
+
+def train_all(
+    trials: Mapping[str, TrainConfig], dataset: Dataset, ledger: Ledger, resources: Resources, display: ProgressDisplay
+) -> None:
+    """Trains trials on the Ray cluster that there is, or on one started here, until each is in the ledger.
+
+    Args:
+        trials: What to train, by fingerprint, in the order to start.
+        dataset: The images of all of them; they are in the object store once a node.
+        ledger: Where they are committed, on this node.
+        resources: What each may use.
+        display: Shows the progress.
+    """
+    with ray_cluster(), tempfile.TemporaryDirectory(prefix="cifar-grid-tune-") as scratch:
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        recorder = ray.remote(Recorder).options(num_cpus=0, scheduling_strategy=here).remote(ledger.root.resolve())
+        trainable = tune.with_parameters(
+            run_trial, dataset=dataset, recorder=recorder, num_threads=resources.num_threads
+        )
+        specs = [{"fingerprint": key, "config": config.model_dump_json()} for key, config in trials.items()]
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
+            param_space={"spec": tune.grid_search(specs)},
+            tune_config=tune.TuneConfig(
+                reuse_actors=True,
+                max_concurrent_trials=resources.max_trials,
+                trial_name_creator=_fingerprint,
+                trial_dirname_creator=_fingerprint,
+            ),
+            run_config=tune.RunConfig(
+                name="run",
+                storage_path=scratch,
+                verbose=0,
+                callbacks=[TuneProgress(display.state, display)],
+                failure_config=tune.FailureConfig(max_failures=MAX_WORKER_LOSSES),
+            ),
+        )
+        results = tuner.fit()
+        for index in range(len(results)):
+            if results[index].error is not None:
+                _record_lost(trials, results[index], dataset, ledger)
+
+
+@contextmanager
+def ray_cluster() -> Iterator[None]:
+    """Connects to the cluster of this node or of RAY_ADDRESS, or starts one here for the time being."""
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # no CSV, JSON and TensorBoard file for each trial
+    os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new output has a banner even where it is told to be silent
+    ray.init(
+        runtime_env={"env_vars": WORKER_ENVIRONMENT},
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        include_dashboard=False,
+    )
+    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _fingerprint(trial: Trial) -> str:
+    return str(trial.config["spec"]["fingerprint"])
+
+
+def _record_lost(trials: Mapping[str, TrainConfig], result: tune.Result, dataset: Dataset, ledger: Ledger) -> None:
+    """Commits a trial that could not do so itself, because its process was gone."""
+    assert result.config is not None
+    fingerprint = result.config["spec"]["fingerprint"]
+    reason = f"{type(result.error).__name__}: {result.error}".splitlines()[0]
+    ledger.commit(
+        TrialRecord(
+            fingerprint=fingerprint,
+            status="out_of_memory" if "OutOfMemory" in reason else "error",
+            reason=reason,
+            traceback=str(result.error),
+            config=trials[fingerprint],
+            data_fingerprint=dataset.fingerprint,
+            training_version=TRAINING_VERSION,
+            started=datetime.now(UTC).isoformat(),
+            wall_s=0.0,
+            machine="unknown",
+        )
+    )

@@ -1,0 +1,114 @@
+"""How far a run has come, for whoever watches it: a live line in a terminal, plain lines elsewhere."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from cifar_models.config import TrainConfig
+
+PLAIN_INTERVAL_S = 10.0
+"""Seconds between plain lines, so that a log of a long run stays readable."""
+
+
+@dataclass
+class RunState:
+    """The trials of a run, counted.
+
+    Attributes:
+        budgets: Planned epochs of each trial, by fingerprint.
+        names: What to call each trial, by fingerprint.
+        clock: Seconds, monotonic.
+    """
+
+    budgets: Mapping[str, int]
+    names: Mapping[str, str]
+    clock: Callable[[], float] = time.monotonic
+    epochs: dict[str, int] = field(default_factory=dict)
+    ended: dict[str, str] = field(default_factory=dict)
+    best: tuple[float, str] | None = None
+    started: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started = self.clock()
+
+    def epoch_done(self, fingerprint: str, epoch: int, val_acc: float) -> None:
+        """A trial finished an epoch; `val_acc` is a fraction, and may be NaN."""
+        self.epochs[fingerprint] = epoch
+        if val_acc > (self.best[0] if self.best else -1.0):  # never true of NaN
+            self.best = (val_acc, fingerprint)
+
+    def trial_started(self, fingerprint: str) -> None:
+        """A trial is running now."""
+        self.epochs.setdefault(fingerprint, 0)
+
+    def trial_ended(self, fingerprint: str, status: str) -> None:
+        """A trial ended, in whatever way."""
+        self.ended[fingerprint] = status
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Estimate by the epochs done so far; None before there are any."""
+        done = sum(self.budgets[f] if f in self.ended else self.epochs.get(f, 0) for f in self.budgets)
+        total = sum(self.budgets.values())
+        return (self.clock() - self.started) * (total - done) / done if done else None
+
+    def line(self) -> str:
+        """The whole state in one line."""
+        total, done = len(self.budgets), len(self.ended)
+        running = sum(f not in self.ended for f in self.epochs)
+        failed = sum(status not in ("ok", "stopped") for status in self.ended.values())
+        parts = [f"{done}/{total} trials done", f"{running} running", f"{total - done - running} left"]
+        if failed:
+            parts.append(f"{failed} not ok")
+        if self.best is not None:
+            parts.append(f"best val {100 * self.best[0]:.1f} % ({self.names[self.best[1]]})")
+        left = self.seconds_left
+        parts.append(f"{duration(self.clock() - self.started)} gone")
+        if left is not None and done < total:
+            parts.append(f"about {duration(left)} left")
+        return " · ".join(parts)
+
+
+class ProgressDisplay:
+    """Shows a `RunState` while it changes. Use as a context manager."""
+
+    def __init__(self, state: RunState, console: Console) -> None:
+        self.state = state
+        self.console = console
+        self.live = Live(console=console, get_renderable=lambda: Text(state.line()), refresh_per_second=2)
+        self.last_plain = 0.0
+
+    def __enter__(self) -> "ProgressDisplay":
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.console.is_terminal:
+            self.live.stop()
+        else:
+            self.console.print(self.state.line(), soft_wrap=True, highlight=False)
+
+    def update(self) -> None:
+        """Prints a plain line, if the last one is a while ago; a terminal refreshes by itself."""
+        now = self.state.clock()
+        if not self.console.is_terminal and now - self.last_plain >= PLAIN_INTERVAL_S:
+            self.last_plain = now
+            self.console.print(self.state.line(), soft_wrap=True, highlight=False)
+
+
+def budgets(trials: Mapping[str, TrainConfig]) -> dict[str, int]:
+    """Planned epochs of each trial, by fingerprint."""
+    return {fingerprint: config.epochs for fingerprint, config in trials.items()}
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: `48 s`, `12 min`, `3 h 05 min`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,130 @@
+"""What a user asks of one run: which questions, at which budget, on which images; and the plans that follow from it."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cifar_models.config import Frozen
+from cifar_models.data import DataError, Dataset, data_fingerprint, load, split
+from grid.errors import UserError
+from grid.plan import StudyPlan, make_plan
+from grid.question import catalogue, find_question, read_profiles
+from grid.study import Study, make_study
+
+DATASETS = ("digits", "cifar10", "cifar100", "folder")
+
+
+class Request(Frozen):
+    """A user's choices, as the command line names them.
+
+    Attributes:
+        questions: Names in the catalogue or paths of files; the whole catalogue if empty.
+        profile: Name of the budget.
+        dataset: Name of the data set; the profile's if None.
+        data_dir: Where the data set is.
+        num_seeds: Seeds an arm; the profile's if None.
+        settings: `FIELD=VALUE` for all arms.
+        precision: `auto`, `bf16` or `fp32`.
+        on_gpu: Whether trials run on GPUs, whatever this machine has; None to look.
+    """
+
+    questions: tuple[str, ...] = ()
+    profile: str = "quick"
+    dataset: str | None = None
+    data_dir: Path | None = None
+    num_seeds: int | None = None
+    settings: tuple[str, ...] = ()
+    precision: str = "auto"
+    on_gpu: bool | None = None
+
+    def studies(self) -> list[Study]:
+        """The questions at the budget.
+
+        Raises:
+            UserError: A choice or a question is not possible.
+        """
+        profiles = read_profiles()
+        if self.profile not in profiles:
+            raise UserError(f"--profile: {self.profile!r} is not one of {', '.join(profiles)}")
+        profile = profiles[self.profile]
+        dataset = self.dataset or profile.dataset
+        if dataset not in DATASETS:
+            raise UserError(f"--dataset: {dataset!r} is not one of {', '.join(DATASETS)}")
+        overrides = dict(_parse_setting(setting) for setting in self.settings)
+        precision = self.precision if self.precision != "auto" else native_precision(self.on_gpu)
+        if self.precision != "auto":
+            overrides["precision"] = self.precision
+        label = _file_name(self.data_dir) if dataset == "folder" and self.data_dir else dataset
+        questions = [find_question(name) for name in self.questions or catalogue()]
+        return [
+            make_study(
+                question,
+                self.profile,
+                profile,
+                dataset=dataset,
+                dataset_label=label,
+                precision=precision,
+                num_seeds=self.num_seeds,
+                overrides=overrides,
+            )
+            for question in dict.fromkeys(questions)
+        ]
+
+    def plans(self) -> list[StudyPlan]:
+        """Every trial of the studies; reads the data set's bytes, and fetches it first where it has to.
+
+        Raises:
+            UserError: A choice, a question or the data is not usable.
+        """
+        studies = self.studies()
+        try:
+            fingerprint = data_fingerprint(studies[0].arms[0].config.data.name, self.data_dir)
+        except DataError as error:
+            raise UserError(str(error)) from error
+        return [make_plan(study, fingerprint) for study in studies]
+
+    def load_dataset(self, plans: list[StudyPlan]) -> Dataset:
+        """The images, after a check that every arm can be trained on them.
+
+        Raises:
+            UserError: They can't be read, or are too few for what an arm asks.
+        """
+        configs = [arm.config for plan in plans for arm in plan.study.arms]
+        try:
+            dataset = load(configs[0].data.name, self.data_dir)
+            for data in dict.fromkeys(config.data for config in configs):
+                num_train = len(split(dataset, data).train_labels)
+                batch_size = max(config.batch_size for config in configs if config.data == data)
+                if batch_size > num_train:
+                    raise UserError(
+                        f"batch_size: {batch_size} is more than the {num_train} training images; "
+                        "set a smaller one, such as --set batch_size=32"
+                    )
+        except DataError as error:
+            raise UserError(str(error)) from error
+        return dataset
+
+
+def native_precision(on_gpu: bool | None) -> str:
+    """The number format that suits where trials run: bf16 where it is fast, else fp32."""
+    if on_gpu:
+        return "bf16"  # the GPUs may be on other machines than this; current ones all have it
+    from cifar_models import device  # torch takes seconds to import
+
+    return device.native_precision(device.default_device())
+
+
+def _parse_setting(setting: str) -> tuple[str, Any]:
+    field, equals, value = setting.partition("=")
+    try:
+        if equals and field:
+            return field, yaml.safe_load(value)
+    except yaml.YAMLError:
+        pass
+    raise UserError(f"--set: {setting!r} is not FIELD=VALUE; an example is --set epochs=10")
+
+
+def _file_name(folder: Path) -> str:
+    """A folder's name with only what is safe in the name of a page."""
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in folder.resolve().name) or "folder"

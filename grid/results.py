@@ -1,0 +1,73 @@
+"""A results folder: what was asked, what was trained, and the tables and pages made from both.
+
+results/ledger/…            every finished trial
+       /studies/<name>.json what was asked: the plan of each study
+       /*.parquet           tables
+       /*.html              pages; index.html first
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from grid.errors import UserError
+from grid.ledger import Ledger
+from grid.pages import write_report
+from grid.plan import StudyPlan
+from grid.tables import make_tables, write_tables
+
+
+class ResultsFolder:
+    """Owns the paths below a results folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.ledger = Ledger(root / "ledger")
+
+    @property
+    def studies(self) -> Path:
+        """Folder of the plans."""
+        return self.root / "studies"
+
+    def prepare(self) -> None:
+        """Makes the folder ready for a run.
+
+        Raises:
+            UserError: It can't be written.
+        """
+        self.ledger.prepare()
+        self.studies.mkdir(exist_ok=True)
+
+    def save_plans(self, plans: Sequence[StudyPlan]) -> None:
+        """Keeps the plans, in place of earlier ones of the same studies."""
+        for plan in plans:
+            path = self.studies / f"{plan.study.name}.json"
+            unfinished = path.with_suffix(".tmp")
+            unfinished.write_text(plan.model_dump_json(indent=1), encoding="utf-8")
+            os.replace(unfinished, path)
+
+    def read_plans(self) -> list[StudyPlan]:
+        """The plans of all studies that were ever run into this folder, by name.
+
+        Raises:
+            UserError: There are none, or one can't be read.
+        """
+        paths = sorted(self.studies.glob("*.json"))
+        if not paths:
+            raise UserError(f"{self.root}: no results here; run a question first, or give the folder with --results")
+        plans = []
+        for path in paths:
+            try:
+                plans.append(StudyPlan.model_validate_json(path.read_bytes()))
+            except (OSError, ValidationError) as error:
+                raise UserError(f"{path}: not a study of this version; remove it and run its question again") from error
+        return plans
+
+    def report(self) -> Path:
+        """Makes all tables and pages anew from the plans and the ledger; returns the index page."""
+        plans = self.read_plans()
+        tables = make_tables(plans, self.ledger)
+        write_tables(tables, self.root)
+        return write_report(plans, tables, self.root)

@@ -1,0 +1,52 @@
+import pytest
+from pydantic import ValidationError
+
+from cifar_models.config import DataConfig, OptimizerConfig, ResidualCNNConfig, TrainConfig
+
+
+def test_defaults_are_the_reports_final_setting() -> None:
+    config = TrainConfig()
+    assert config.model.filters == (64,)
+    assert (config.model.layers_per_block, config.model.pool_every) == (4, 2)
+    assert (config.model.hidden_layer_count, config.model.hidden_layer_size) == (4, 120)
+    assert (config.optimizer.name, config.optimizer.lr, config.optimizer.weight_decay) == ("adagrad", 0.005, 0.005)
+    assert (config.batch_size, config.epochs) == (256, 100)
+    assert config.model.batch_norm and config.model.skip and config.optimizer.l1 == 0
+
+
+def test_a_config_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        TrainConfig().epochs = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "pool_every", "allowed"),
+    [(5, 1, True), (6, 1, False), (11, 2, True), (12, 2, False), (22, 4, True), (22, 3, False)],
+)
+def test_pooling_may_not_shrink_an_image_below_one_pixel(blocks: int, pool_every: int, allowed: bool) -> None:
+    if allowed:
+        ResidualCNNConfig(layers_per_block=blocks, pool_every=pool_every)
+    else:
+        with pytest.raises(ValidationError, match="below one pixel; use pool_every of at least"):
+            ResidualCNNConfig(layers_per_block=blocks, pool_every=pool_every)
+
+
+@pytest.mark.parametrize(("blocks", "wrong"), [(6, 1), (12, 2), (22, 3), (64, 2)])
+def test_the_pooling_that_the_error_proposes_works_and_is_the_least_that_does(blocks: int, wrong: int) -> None:
+    with pytest.raises(ValidationError) as error:
+        ResidualCNNConfig(layers_per_block=blocks, pool_every=wrong)
+    proposed = int(str(error.value).split("pool_every of at least ")[1].split()[0])
+    ResidualCNNConfig(layers_per_block=blocks, pool_every=proposed)
+    with pytest.raises(ValidationError):
+        ResidualCNNConfig(layers_per_block=blocks, pool_every=proposed - 1)
+
+
+@pytest.mark.parametrize("lr", [0, -0.1, float("nan"), float("inf")])
+def test_a_learning_rate_is_a_positive_number(lr: float) -> None:
+    with pytest.raises(ValidationError):
+        OptimizerConfig(lr=lr)
+
+
+def test_an_unknown_field_is_refused() -> None:
+    with pytest.raises(ValidationError, match="extra_forbidden"):
+        DataConfig.model_validate({"nam": "digits"})

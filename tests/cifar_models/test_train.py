@@ -1,0 +1,219 @@
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from cifar_models.config import TRAINING_VERSION, TrainConfig
+from cifar_models.data import DataError, Split
+from cifar_models.images import channel_statistics
+from cifar_models.models import build_model
+from cifar_models.records import EpochRecord, TestRecord
+from cifar_models.train import train
+
+GOLDEN = Path(__file__).parent / "golden.json"
+
+
+def striped_images(num_images: int, seed: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Three classes one can tell apart: horizontal stripes, vertical stripes, none; under noise."""
+    generator = np.random.RandomState(seed)
+    labels = np.arange(num_images) % 3
+    images = generator.randint(0, 120, (num_images, 3, 32, 32))
+    images[labels == 0, :, ::4, :] += 120
+    images[labels == 1, :, :, ::4] += 120
+    return images.astype(np.uint8), labels
+
+
+def make_split(num_train: int = 96) -> Split:
+    parts = [striped_images(size, seed) for seed, size in enumerate((num_train, 30, 30))]
+    return Split(*[array for part in parts for array in part], num_classes=3)
+
+
+def make_config(**changes: Any) -> TrainConfig:
+    small = {"filters": [4], "layers_per_block": 2, "pool_every": 1, "hidden_layer_count": 1, "hidden_layer_size": 16}
+    base: dict[str, Any] = {"model": small, "batch_size": 16, "epochs": 3, "precision": "fp32"}
+    for field, value in changes.items():
+        parent, _, leaf = field.partition("__")
+        if leaf:
+            base.setdefault(parent, {})[leaf] = value
+        else:
+            base[field] = value
+    return TrainConfig.model_validate(base)
+
+
+def run(config: TrainConfig, data: Split | None = None) -> tuple[list[EpochRecord], TestRecord | None]:
+    epochs, test = [], None
+    for record in train(config, data or make_split()):
+        if isinstance(record, EpochRecord):
+            epochs.append(record)
+        else:
+            test = record
+    return epochs, test
+
+
+def numbers(epochs: list[EpochRecord]) -> list[tuple[float, ...]]:
+    return [(e.lr, e.train_loss, e.train_acc, e.val_loss, e.val_acc) for e in epochs]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_it_learns_what_can_be_learnt(precision: str) -> None:
+    epochs, test = run(make_config(precision=precision, epochs=5, optimizer__lr=0.01))
+    assert test is not None
+    assert test.acc > 0.9
+    assert epochs[-1].train_loss < epochs[0].train_loss
+
+
+def test_same_config_gives_the_same_bits_whatever_the_process_did_before() -> None:
+    first, first_test = run(make_config())
+    torch.manual_seed(999)
+    torch.rand(17)
+    np.random.rand(3)
+    second, second_test = run(make_config())
+    assert numbers(first) == numbers(second)
+    assert first_test is not None and second_test is not None
+    assert first_test.true_prob.tobytes() == second_test.true_prob.tobytes()
+
+
+def test_same_config_gives_the_same_bits_in_a_fresh_process() -> None:
+    code = (
+        "from tests.cifar_models.test_train import *; import torch; torch.set_num_threads(1);"
+        "print([e.hex() for n in numbers(run(make_config())[0]) for e in n])"
+    )
+    here = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        expected = str([e.hex() for n in numbers(run(make_config())[0]) for e in n])
+    finally:
+        torch.set_num_threads(threads)
+    assert here.strip() == expected
+
+
+def test_another_seed_gives_other_numbers() -> None:
+    assert numbers(run(make_config(seed=1))[0]) != numbers(run(make_config(seed=2))[0])
+
+
+def test_golden_numbers_force_a_new_training_version() -> None:
+    """If this fails, what a configuration computes has changed: raise TRAINING_VERSION, and write golden.json anew.
+
+    To write it: `python -m tests.cifar_models.test_train`.
+    """
+    golden = json.loads(GOLDEN.read_text())
+    assert golden["training_version"] == TRAINING_VERSION
+    measured = golden_numbers()
+    for name, expected in golden["numbers"].items():
+        np.testing.assert_allclose(measured[name], expected, rtol=1e-4, err_msg=name)
+
+
+def golden_numbers() -> dict[str, list[float]]:
+    """Losses of two epochs for each optimizer, schedule and penalty; close, not equal, between kinds of CPU."""
+    variants: dict[str, dict[str, Any]] = {
+        name: {"optimizer__name": name} for name in ("sgd", "sgd_momentum", "adagrad", "adam", "adamw")
+    }
+    variants |= {name: {"optimizer__schedule": name} for name in ("cosine", "one_cycle")}
+    variants |= {
+        "l1": {"optimizer__l1": 0.001},
+        "plain": {"model__skip": False},
+        "no_norm": {"model__batch_norm": False},
+    }
+    return {
+        name: [e.train_loss for e in run(make_config(epochs=2, optimizer__lr=0.003, **changes))[0]]
+        for name, changes in variants.items()
+    }
+
+
+def test_a_rate_that_is_far_too_large_diverges_and_ends_there_without_test() -> None:
+    epochs, test = run(make_config(optimizer__name="sgd", optimizer__lr=1e18, epochs=5))
+    assert epochs[-1].diverged
+    assert len(epochs) < 5
+    assert test is None
+
+
+def test_the_test_set_is_judged_after_the_last_epoch_image_by_image() -> None:
+    data = make_split()
+    records = list(train(make_config(), data))
+    assert [type(r).__name__ for r in records] == ["EpochRecord"] * 3 + ["TestRecord"]
+    test = records[-1]
+    assert isinstance(test, TestRecord)
+    assert test.label.tolist() == data.test_labels.tolist()
+    assert test.acc == pytest.approx(np.mean(test.predicted == test.label))
+    assert test.loss == pytest.approx(np.mean(-np.log(test.true_prob.astype(float))), rel=0.01)
+    assert (test.predicted.dtype, test.true_prob.dtype) == (np.uint8, np.float16)
+
+
+def test_labels_of_validation_and_test_do_not_touch_training() -> None:
+    data = make_split()
+    shuffled = Split(
+        data.train_images, data.train_labels, data.val_images, np.roll(data.val_labels, 1),
+        data.test_images, np.roll(data.test_labels, 1), 3,
+    )  # fmt: skip
+    before, after = run(make_config())[0], run(make_config(), shuffled)[0]
+    assert [e.train_loss for e in before] == [e.train_loss for e in after]
+
+
+def test_every_full_batch_of_an_epoch_is_a_step_and_the_rest_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+    original = torch.optim.Adagrad.step
+
+    def counted(self: torch.optim.Adagrad, *args: Any) -> Any:
+        steps.append(1)
+        return original(self, *args)
+
+    monkeypatch.setattr(torch.optim.Adagrad, "step", counted)
+    run(make_config(epochs=2), make_split(num_train=50))  # 50 images in batches of 16: 3 steps
+    assert len(steps) == 6
+
+
+def test_l1_shrinks_the_weights_and_is_not_in_the_reported_loss() -> None:
+    free, penalised = run(make_config(epochs=1))[0], run(make_config(epochs=1, optimizer__l1=100.0))[0]
+    # the penalty itself would be in the thousands
+    assert penalised[0].train_loss < 50 * math.log(3)
+    assert penalised[0].train_loss != free[0].train_loss
+
+
+def test_a_batch_larger_than_the_training_set_is_refused() -> None:
+    with pytest.raises(DataError, match="batch_size 128 is more than the 96 training images"):
+        run(make_config(batch_size=128))
+
+
+def test_channel_statistics_are_those_of_numpy() -> None:
+    images, _ = striped_images(20, seed=5)
+    mean, std = channel_statistics(torch.tensor(images))
+    np.testing.assert_allclose(mean.numpy(), images.mean(axis=(0, 2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(std.numpy(), images.std(axis=(0, 2, 3)), rtol=1e-6)
+
+
+def test_first_step_is_that_of_a_plain_loop() -> None:
+    """One SGD step of `train`, against the same written out with torch alone."""
+    data = make_split(num_train=16)
+    config = make_config(
+        epochs=1, batch_size=16, model__dropout=0.0, model__batch_norm=False, channels_last=False,
+        optimizer__name="sgd", optimizer__lr=0.1, optimizer__weight_decay=0.0,
+    )  # fmt: skip
+    epochs, test = run(config, data)
+    from cifar_models.train import random_stream
+
+    torch.manual_seed(random_stream(config.seed, 0))
+    model = build_model(config.model, 3)
+    x = torch.tensor(data.train_images).float()
+    mean, std = x.mean((0, 2, 3), keepdim=True), x.std((0, 2, 3), keepdim=True, unbiased=False)
+    loss = torch.nn.functional.cross_entropy(model((x - mean) / std), torch.tensor(data.train_labels))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert epochs[0].train_loss == pytest.approx(loss.item(), rel=1e-5)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            assert parameter.grad is not None
+            parameter -= 0.1 * parameter.grad
+        logits = model((torch.tensor(data.test_images).float() - mean) / std)
+    expected = torch.nn.functional.cross_entropy(logits, torch.tensor(data.test_labels)).item()
+    assert test is not None
+    assert test.loss == pytest.approx(expected, rel=1e-4)
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(json.dumps({"training_version": TRAINING_VERSION, "numbers": golden_numbers()}, indent=1) + "\n")

@@ -1,0 +1,114 @@
+"""The command as a user types it, in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(*arguments: object, cwd: Path | None = None, script: bool = False) -> subprocess.CompletedProcess[str]:
+    entry = [str(ROOT / "grid" / "run.py")] if script else ["-c", "from grid.cli import main; main()"]
+    return subprocess.run(
+        [sys.executable, *entry, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=120
+    )
+
+
+def folder_of(tmp_path: Path, kind: str) -> Path:
+    """A data folder that is wrong in some way."""
+    folder = tmp_path / kind
+    if kind != "missing":
+        folder.mkdir()
+    if kind == "corrupt":
+        for part in ("train", "test"):
+            (folder / f"{part}-00000-of-00001.parquet").write_bytes(b"PAR1 not really")
+    if kind == "columns":
+        for part in ("train", "test"):
+            pq.write_table(pa.table({"picture": [1], "label": [2]}), folder / f"{part}-00000-of-00001.parquet")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["q99"], "unknown question 'q99'; known are"),
+        (["q3", "--profile", "huge"], "--profile: 'huge' is not one of quick, cpu, paper"),
+        (["q3", "--dataset", "mnist"], "--dataset: 'mnist' is not one of digits, cifar10, cifar100, folder"),
+        (["q3", "--set", "optimizer.name=adamm"], "optimizer.name: 'adamm' is not one of 'sgd'"),
+        (["q3", "--set", "optimizer.rate=1"], "optimizer.rate: unknown field; known are name, lr"),
+        (["q3", "--set", "optimizer.lr=-1"], "optimizer.lr: -1 is not allowed: input should be greater than 0"),
+        (["q3", "--set", "model.pool_every=1", "--set", "model.layers_per_block=9"], "below one pixel"),
+        (["q3", "--set", "epochs"], "--set: 'epochs' is not FIELD=VALUE"),
+        (["q3", "--set", "batch_size=5000"], "batch_size: 5000 is more than the"),
+        (["q3", "--set", "data.train_size=5000"], "train_size"),
+        (["q3", "--seeds", "0"], "--seeds"),
+        (["q3", "--no-such-option"], "No such option"),
+    ],
+)
+def test_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path: Path, arguments: list[str], expected: str) -> None:
+    done = command("run", *arguments, "--results", tmp_path / "results")
+    assert done.returncode == 2, done.stderr
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob("*.json")), "nothing half-written"
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "corrupt", "columns"])
+def test_a_data_folder_that_cannot_be_used_is_named(tmp_path: Path, kind: str) -> None:
+    folder = folder_of(tmp_path, kind)
+    done = command("run", "q3", "--dataset", "cifar10", "--data-dir", folder, "--results", tmp_path / "results")
+    assert done.returncode == 2, done.stderr
+    assert str(folder) in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.rglob("*.json")), "nothing half-written"
+
+
+def test_a_results_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file")
+    done = command("run", "q3", "--results", tmp_path / "results")
+    assert done.returncode == 2
+    assert "can't be written" in done.stderr and "--results" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_report_without_results_says_what_to_do(tmp_path: Path) -> None:
+    done = command("report", "--results", tmp_path / "none")
+    assert done.returncode == 2
+    assert "no results here; run a question first" in done.stderr
+
+
+def test_script_and_command_are_the_same_thing(tmp_path: Path) -> None:
+    by_script = command("plan", "q3", cwd=tmp_path, script=True)
+    by_command = command("plan", "q3", cwd=tmp_path)
+    assert by_script.returncode == by_command.returncode == 0
+    assert by_script.stdout == by_command.stdout
+    assert "q3-batch-norm-quick-digits" in by_script.stdout
+
+
+def test_without_a_command_it_runs(tmp_path: Path) -> None:
+    assert "unknown question 'q99'" in command("q99", cwd=tmp_path, script=True).stderr
+    assert "unknown question 'q99'" in command("run", "q99", cwd=tmp_path, script=True).stderr
+
+
+def test_list_shows_every_question_and_profile() -> None:
+    done = command("list")
+    assert done.returncode == 0
+    for word in ("q2-optimizers", "q3-batch-norm", "quick", "cpu", "paper"):
+        assert word in done.stdout
+
+
+def test_run_py_copied_elsewhere_still_finds_the_installed_package(tmp_path: Path) -> None:
+    """Ray submits that one file alone, to another folder."""
+    copy = tmp_path / "run.py"
+    copy.write_text((ROOT / "grid" / "run.py").read_text())
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, str(copy), "list"], cwd=tmp_path, capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    assert "q2-optimizers" in done.stdout

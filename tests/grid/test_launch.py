@@ -1,0 +1,126 @@
+"""Runs on a real Ray: end to end, again, grown, killed, and with a trial that diverges."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cifar_models.data import load, split
+from cifar_models.device import prepare_process
+from cifar_models.records import EpochRecord, TestRecord
+from cifar_models.train import train
+from grid.ledger import Ledger
+from tests.grid.test_cli import ROOT, command
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+QUESTION = """title: Which rate?
+about: A grid small enough for a test.
+base: {optimizer.name: sgd}
+cells:
+  - product: {optimizer.lr: [RATES]}
+profiles:
+  quick: {seeds: 2, set: {epochs: 2, data.train_size: 160, data.test_size: 60, model.filters: [4]}}
+"""
+
+
+def question(tmp_path: Path, rates: str) -> Path:
+    path = tmp_path / "rates.yaml"
+    path.write_text(QUESTION.replace("RATES", rates))
+    return path
+
+
+def counts(output: str) -> dict[str, int]:
+    """The plan's numbers, from the line that the command printed."""
+    match = re.search(r"rates-quick-digits +(\d+) +(\d+) +(\d+) +(\d+)", output)
+    assert match, output
+    return dict(zip(("planned", "cached", "shared", "new"), map(int, match.groups()), strict=True))
+
+
+def snapshot(results: Path) -> dict[str, float]:
+    """When each finished trial was written."""
+    return {path.parent.name: path.stat().st_mtime for path in results.rglob("trial.json")}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder of a run of three rates, one of which diverges, with two seeds each."""
+    folder = tmp_path_factory.mktemp("finished")
+    done = command("run", question(folder, "0.01, 0.1, 1.0e18"), "--results", folder / "results")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert counts(done.stdout) == {"planned": 6, "cached": 0, "shared": 0, "new": 6}
+    assert "Trials: 2 diverged, 4 ok" in done.stdout
+    return folder
+
+
+def test_a_run_ends_with_tables_and_pages(finished: Path) -> None:
+    results = finished / "results"
+    assert (results / "index.html").exists()
+    assert (results / "rates-quick-digits.html").exists()
+    trials = pd.read_parquet(results / "trials.parquet")
+    assert trials["status"].value_counts().to_dict() == {"ok": 4, "diverged": 2}
+    assert len(pd.read_parquet(results / "predictions.parquet")) == 4 * 60
+
+
+def test_a_trial_that_diverges_is_a_row_with_its_reason_and_the_run_goes_on(finished: Path) -> None:
+    trials = pd.read_parquet(finished / "results" / "trials.parquet")
+    diverged = trials[trials["optimizer_lr"] == 1e18]
+    assert diverged["status"].tolist() == ["diverged"] * 2
+    assert diverged["reason"].str.contains("no longer a finite number in epoch 1").all()
+
+
+def test_a_finished_run_trains_nothing_again(finished: Path) -> None:
+    before = snapshot(finished / "results")
+    done = command("run", finished / "rates.yaml", "--results", finished / "results")
+    assert counts(done.stdout)["new"] == 0
+    assert snapshot(finished / "results") == before
+
+
+def test_a_reused_worker_computes_the_bits_of_a_fresh_process(finished: Path) -> None:
+    """The trials of the run shared two workers; here one is trained without Ray."""
+    ledger = Ledger(finished / "results" / "ledger")
+    records = [record for record in ledger.read(ledger.fingerprints()).values() if record.status == "ok"]
+    latest = max(records, key=lambda record: record.started)
+    prepare_process(num_threads=1)
+    again = list(train(latest.config, split(load("digits", None), latest.config.data)))
+    curves = [record for record in again if isinstance(record, EpochRecord)]
+    same = [(e.train_loss, e.train_acc, e.val_loss, e.val_acc) for e in curves]
+    assert same == [(e.train_loss, e.train_acc, e.val_loss, e.val_acc) for e in latest.epochs]
+    assert isinstance(again[-1], TestRecord)
+    assert again[-1].true_prob.tobytes() == ledger.predictions(latest.fingerprint)["true_prob"].tobytes()
+
+
+def test_a_grown_axis_trains_only_its_new_cells(finished: Path, tmp_path: Path) -> None:
+    grown = question(tmp_path, "0.01, 0.03, 0.1")
+    before = snapshot(finished / "results")
+    done = command("run", grown, "--results", finished / "results")
+    assert counts(done.stdout) == {"planned": 6, "cached": 4, "shared": 0, "new": 2}
+    after = snapshot(finished / "results")
+    assert len(after) == len(before) + 2
+    assert all(after[trial] == written for trial, written in before.items())
+
+
+def test_a_killed_driver_loses_no_finished_trial(tmp_path: Path) -> None:
+    path, results = question(tmp_path, "0.01, 0.02, 0.05, 0.1"), tmp_path / "results"
+    arguments = [sys.executable, str(ROOT / "grid" / "run.py"), str(path), "--results", str(results)]
+    driver = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not snapshot(results) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    time.sleep(1)
+    before = snapshot(results)
+    assert 1 <= len(before) < 8
+    done = command("run", path, "--results", results)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert counts(done.stdout)["cached"] >= len(before)
+    after = snapshot(results)
+    assert len(after) == 8
+    assert all(after[trial] == written for trial, written in before.items())

@@ -259,7 +259,7 @@ def _label(config: TrainConfig, fields: list[str], axes: tuple[Axis, ...]) -> st
             name = axis.names[axis.values.index(value)]
             bare = isinstance(value, str) or name != _yaml_scalar(value)
             parts.append(name if bare else f"{axis.label} {name}")
-    return ", ".join(parts)
+    return ", ".join(parts) or "base"
 
 
 def _yaml_scalar(value: Any) -> str:

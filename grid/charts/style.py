@@ -1,0 +1,80 @@
+"""What all charts share: colours that colour-blind readers tell apart, escaped text, two layouts a figure.
+
+A figure's own layout is for a wide page; `layout.meta["narrow"]` holds the one for a phone, and the page's script
+picks. Colours of text and grid lines are the page's, so that they follow its light or dark scheme.
+"""
+
+import textwrap
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import plotly.graph_objects as go
+
+QUALITATIVE = ("#1f7fc0", "#e08a00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1")
+"""Okabe and Ito's colours, the blue a little lighter, without black and yellow, which vanish on dark or white.
+
+Source: Okabe and Ito 2008, Color Universal Design, jfly.uni-koeln.de/color.
+"""
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon", "star")
+"""The second sign, beside colour, by which series are told apart."""
+RAMP = ((66, 100, 216), (128, 88, 208), (192, 72, 156), (226, 98, 84), (226, 146, 34))
+"""From low to high by hue and lightness, every colour readable on white and on black."""
+FAILURE = "#d5482a"
+NEUTRAL = "#8b929c"
+
+
+def ramp(num_colours: int) -> list[str]:
+    """So many colours from low to high, as `#rrggbb`."""
+    colours = []
+    for index in range(num_colours):
+        position = index / max(num_colours - 1, 1) * (len(RAMP) - 1)
+        left = min(int(position), len(RAMP) - 2)
+        mixed = (round(a + (b - a) * (position - left)) for a, b in zip(RAMP[left], RAMP[left + 1], strict=True))
+        colours.append("#" + "".join(f"{part:02x}" for part in mixed))
+    return colours
+
+
+def translucent(colour: str, alpha: float) -> str:
+    """A `#rrggbb` colour that lets what is behind it show."""
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{alpha})"
+
+
+def plain(text: str, width: int | None = None) -> str:
+    """Text from a question or a trial as plotly shall show it: as written, and broken into lines of `width`.
+
+    Plotly renders some HTML in every text and fills in `%{...}`; neither may come from a label. It knows few
+    entities, so quotes stay as they are.
+    """
+    lines = textwrap.wrap(text, width) if width else [text]
+    return "<br>".join(escape(line, quote=False).replace("%{", "%&#123;") for line in lines)
+
+
+def make_figure(traces: list[Any], wide: Mapping[str, Any], narrow: Mapping[str, Any], min_width: int = 0) -> go.Figure:
+    """A figure with a layout for wide pages and one for narrow ones.
+
+    Args:
+        traces: What is drawn.
+        wide: Properties of `layout` from about 720 pixels on.
+        narrow: The same, for less.
+        min_width: Pixels below which the page lets the reader scroll the chart instead of squeezing it.
+    """
+    narrow_layout = go.Layout(**_common(), **narrow).to_plotly_json()
+    meta = {"narrow": narrow_layout, "min_width": min_width}
+    return go.Figure(traces, layout=go.Layout(**_common(), **wide, meta=meta))
+
+
+def note(text: str, **place: Any) -> dict[str, Any]:
+    """An annotation of text that is already escaped, without an arrow, at a `place` in plotly's terms."""
+    return {"text": text, "showarrow": False, **place}
+
+
+def _common() -> dict[str, Any]:
+    return {
+        "template": go.layout.Template(),
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "hoverlabel": {"align": "left"},
+        "hovermode": "closest",
+    }

@@ -1,0 +1,55 @@
+"""How numbers are written where a person reads them. Accuracies are fractions in data and percent here."""
+
+import math
+
+MINUS = "\N{MINUS SIGN}"
+NOTHING = "\N{EN DASH}"
+"""What stands where there is no number."""
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction as percent with one decimal: 0.621 is `62.1 %`."""
+    return NOTHING if _missing(fraction) else f"{number(fraction * 100, 1)} %"  # type: ignore[operator]
+
+
+def number(value: float | None, decimals: int) -> str:
+    """A number with a true minus sign, and without one where it rounds to zero."""
+    if _missing(value):
+        return NOTHING
+    text = f"{value:.{decimals}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", MINUS)
+
+
+def count(value: float | None) -> str:
+    """A whole number with its thousands apart: `78,042`."""
+    return NOTHING if _missing(value) else f"{value:,.0f}"
+
+
+def seconds(value: float | None) -> str:
+    """A duration in the unit that suits it: `4.2 s`, `3 min 20 s`, `2 h 5 min`."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    if value < 60:
+        return f"{value:.1f} s"
+    if value < 3600:
+        return f"{int(value) // 60} min {int(value) % 60} s"
+    return f"{int(value) // 3600} h {int(value) % 3600 // 60} min"
+
+
+def plural(amount: int, noun: str) -> str:
+    """An amount and its noun: `1 seed`, `3 seeds`."""
+    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+
+
+def quoted(label: str) -> str:
+    """A label inside a sentence, which commas of its own would break."""
+    return f"“{label}”"
+
+
+def status_words(status: str) -> str:
+    """A trial's status in words: `out of memory`."""
+    return status.replace("_", " ")
+
+
+def _missing(value: float | None) -> bool:
+    return value is None or not math.isfinite(value)

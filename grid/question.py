@@ -139,7 +139,8 @@ def find_question(name: str) -> SourcedQuestion:
     ]
     if len(matches) != 1:
         raise UserError(
-            f"unknown question {name!r}; known are {', '.join(catalogue())}, or give the path of a .yaml file of your own"
+            f"unknown question {name!r}; known are {', '.join(catalogue())}; "
+            "one of your own is given as the path of its .yaml file"
         )
     return SourcedQuestion(read_yaml(CATALOGUE / f"{matches[0]}.yaml"))
 

@@ -112,7 +112,7 @@ def test_a_missing_file_and_a_binary_one_are_named(tmp_path: Path) -> None:
 
 def test_a_question_is_found_by_the_start_of_its_name() -> None:
     assert find_question("q2").name == "q2-optimizers"
-    with pytest.raises(UserError, match="unknown question 'q99'; known are .*q2-optimizers"):
+    with pytest.raises(UserError, match=r"unknown question 'q99'; known are .*q2-optimizers"):
         find_question("q99")
 
 

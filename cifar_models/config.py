@@ -5,9 +5,9 @@ The defaults are the final setting of the course report that the catalogue's que
 imports torch: whoever only reads results can still read the configuration of a trial.
 """
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 IMAGE_SIZE = 32
 """Height and width, in pixels, of every image that a model here receives."""
@@ -58,6 +58,8 @@ class ResidualCNNConfig(Frozen):
         skip: Whether the shortcut path exists; without it a block is its main path only.
         batch_norm: Whether a block normalises its input.
         dropout: Probability that dropout, between blocks, zeroes a value.
+        survival: Stochastic depth: probability that the last block's main path is kept in a training step; it falls
+            linearly from 1 with depth (Huang et al. 2016, 1603.09382). 1 drops nothing. It needs `skip`.
         negative_slope: Slope of LeakyReLU below zero.
     """
 
@@ -70,6 +72,7 @@ class ResidualCNNConfig(Frozen):
     skip: bool = True
     batch_norm: bool = True
     dropout: float = Field(default=0.1, ge=0, lt=1)
+    survival: float = Field(default=1.0, gt=0, le=1)
     negative_slope: float = Field(default=0.01, ge=0)
 
     @property
@@ -86,12 +89,100 @@ class ResidualCNNConfig(Frozen):
     def _fits_the_image(self) -> Self:
         if min(self.filters) < 1:
             raise ValueError(f"filters {list(self.filters)}: every entry must be at least 1")
+        if self.survival < 1 and not self.skip:
+            raise ValueError("survival below 1 needs skip: a block without a shortcut can't be dropped")
         if IMAGE_SIZE >> self.num_pools < 1:
             raise ValueError(
                 f"{self.num_blocks} blocks with pool_every {self.pool_every} pool {self.num_pools} times, which "
                 f"shrinks a {IMAGE_SIZE}x{IMAGE_SIZE} image below one pixel; use pool_every of at least "
                 f"{self.num_blocks // IMAGE_SIZE.bit_length() + 1} or fewer blocks"
             )
+        return self
+
+
+class PublishedConfig(Frozen):
+    """A published architecture, its last layer replaced by one with an output a class.
+
+    Attributes:
+        architecture: Its name: torchvision's ResNet50, ResNeXt50 and DenseNet121, or EfficientNet-Lite0.
+        stem: `imagenet` is the first layers as published (they shrink an image to a quarter before the first block);
+            `cifar` replaces them by a 3x3 convolution of stride 1 without pooling, as is usual on 32x32 images.
+        cardinality: Parallel paths of a ResNeXt block (Xie et al. 2016); the others do not read it.
+        width: Channels that the paths of ResNeXt's first blocks share; published is 128, as 32 paths of 4.
+        weights: `imagenet` starts from weights trained on ImageNet, `none` from random ones.
+        trainable: Whether training changes all layers or only the new last one.
+        input_size: Images are scaled to this height and width, in pixels, before they enter the network.
+    """
+
+    architecture: Literal["resnet50", "resnext50", "densenet121", "efficientnet_lite0"]
+    stem: Literal["imagenet", "cifar"] = "imagenet"
+    cardinality: int = Field(default=32, ge=1)
+    width: int = Field(default=128, ge=1)
+    weights: Literal["none", "imagenet"] = "none"
+    trainable: Literal["all", "last_layer"] = "all"
+    input_size: int = Field(default=IMAGE_SIZE, ge=IMAGE_SIZE, le=512)
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Self:
+        if self.width % self.cardinality:
+            raise ValueError(f"cardinality {self.cardinality} does not divide the width {self.width}")
+        if self.weights == "none" and self.trainable == "last_layer":
+            raise ValueError("trainable last_layer needs weights imagenet: the other layers would stay random")
+        if self.weights == "imagenet" and self.stem == "cifar":
+            raise ValueError("weights imagenet needs stem imagenet: the published weights have no layer for another")
+        if (
+            self.weights == "imagenet"
+            and self.architecture == "resnext50"
+            and (self.cardinality, self.width) != (32, 128)
+        ):
+            raise ValueError("weights imagenet needs cardinality 32 and width 128, as published")
+        return self
+
+
+def _residual_unless_named(value: Any) -> Any:
+    return {"architecture": "residual_cnn", **value} if isinstance(value, dict) else value
+
+
+ModelConfig = Annotated[
+    ResidualCNNConfig | PublishedConfig,
+    Field(discriminator="architecture"),
+    BeforeValidator(_residual_unless_named),
+]
+"""Every network that can be trained; `architecture` says which fields there are, the report's own if it is not named."""
+
+
+class AugmentationConfig(Frozen):
+    """What is done to training images, each with draws of its own, anew in each epoch.
+
+    Attributes:
+        mode: `in_place` changes the images; `added` keeps them and adds a changed copy of each, so that an epoch
+            has twice as many.
+        color_jitter: Probability of a random brightness, contrast, saturation and hue.
+        jitter_strength: Brightness, contrast and saturation are multiplied by 1 minus to 1 plus this; the hue turns
+            by up to a quarter of it, in turns.
+        rotation: Probability of a rotation, about the centre, black beyond the edge.
+        max_degrees: Largest angle of a rotation, in degrees, to either side.
+        flip: Probability of a horizontal flip.
+        crop_padding: Images are padded with so many black pixels, then cropped at a random place.
+    """
+
+    mode: Literal["in_place", "added"] = "in_place"
+    color_jitter: float = Field(default=0.0, ge=0, le=1)
+    jitter_strength: float = Field(default=0.4, gt=0, le=1)
+    rotation: float = Field(default=0.0, ge=0, le=1)
+    max_degrees: float = Field(default=45.0, gt=0, le=180)
+    flip: float = Field(default=0.0, ge=0, le=1)
+    crop_padding: int = Field(default=0, ge=0, le=IMAGE_SIZE)
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether any image can come out other than it went in."""
+        return max(self.color_jitter, self.rotation, self.flip, self.crop_padding) > 0
+
+    @model_validator(mode="after")
+    def _adds_something(self) -> Self:
+        if self.mode == "added" and not self.changes_images:
+            raise ValueError("mode added needs a change: set color_jitter, rotation, flip or crop_padding")
         return self
 
 
@@ -122,16 +213,18 @@ class TrainConfig(Frozen):
     Attributes:
         data: The images and their division.
         model: The network.
+        augmentation: What is done to training images.
         optimizer: The update rule.
         batch_size: Images a step. The last, incomplete batch of an epoch is left out.
         epochs: Passes over the training images.
-        seed: Fixes the initialisation, the order of the data and the dropout.
+        seed: Fixes the initialisation, the order of the data, the augmentation and what is dropped.
         precision: `bf16` computes under autocast; weights and optimizer stay float32.
         channels_last: Memory layout of images and convolutions.
     """
 
     data: DataConfig = DataConfig()
-    model: ResidualCNNConfig = ResidualCNNConfig()
+    model: ModelConfig = ResidualCNNConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     batch_size: int = Field(default=256, ge=2)
     epochs: int = Field(default=100, ge=1)

@@ -1,7 +1,6 @@
 """The command line: `cifar-grid run q2 q3`, or the same through `python grid/run.py q2 q3`."""
 
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,11 +8,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cifar_models.config import TrainConfig
+from grid import session
 from grid.errors import UserError
-from grid.plan import StudyPlan, count, new_trials, settled_fingerprints
 from grid.question import catalogue, find_question, read_profiles
 from grid.request import Request
+from grid.resources import Resources
 from grid.results import ResultsFolder
 
 app = typer.Typer(
@@ -49,6 +48,9 @@ Cpus = Annotated[float, typer.Option("--cpus-per-trial", min=0.01, help="CPUs a 
 MaxTrials = Annotated[
     int | None, typer.Option("--max-trials-at-once", min=1, help="Most trials at once; as many as fit if not given.")
 ]
+WeightsDir = Annotated[
+    Path | None, typer.Option("--weights-dir", help="Where files of published weights are, before they are downloaded.")
+]
 RESULTS = Path("results")
 
 
@@ -65,23 +67,14 @@ def run(
     gpus_per_trial: Gpus = None,
     cpus_per_trial: Cpus = 1,
     max_trials_at_once: MaxTrials = None,
+    weights_dir: WeightsDir = None,
 ) -> None:
     """Trains what the ledger does not hold yet, then writes tables and pages."""
     request = _request(questions, profile, dataset, data_dir, seeds, settings, precision, gpus_per_trial)
-    plans = request.plans()
-    folder = ResultsFolder(results)
-    folder.prepare()
-    for damaged in folder.ledger.set_aside_damaged(trial.fingerprint for plan in plans for trial in plan.trials):
-        out.print(f"damaged trial {damaged.fingerprint}: {damaged.problem}; moved to {damaged.moved_to}")
-    settled = settled_fingerprints(plans, folder.ledger)
-    _print_counts(plans, settled)
-    trials = new_trials(plans, settled)
-    if trials:
-        _train(request, plans, trials, folder, gpus_per_trial, cpus_per_trial, max_trials_at_once)
-    else:
-        folder.save_plans(plans)
-    index = folder.report()
-    complete = _print_outcome(plans, folder)
+    resources = Resources(
+        cpus=cpus_per_trial, gpus=gpus_per_trial, max_trials=max_trials_at_once, weights_dir=weights_dir
+    )
+    index, complete = session.run(request, ResultsFolder(results), resources, out)
     out.print(f"Report: {index.resolve()}")
     raise typer.Exit(0 if complete else 1)
 
@@ -100,8 +93,7 @@ def plan(
 ) -> None:
     """Says what a run with the same options would train, and trains nothing."""
     request = _request(questions, profile, dataset, data_dir, seeds, settings, precision, gpus_per_trial)
-    plans = request.plans()
-    _print_counts(plans, settled_fingerprints(plans, ResultsFolder(results).ledger))
+    session.print_plan(request, ResultsFolder(results), out)
 
 
 @app.command("list")
@@ -155,45 +147,3 @@ def _request(
         precision=precision,
         on_gpu=None if gpus_per_trial is None else gpus_per_trial > 0,
     )
-
-
-def _train(
-    request: Request,
-    plans: list[StudyPlan],
-    trials: dict[str, TrainConfig],
-    folder: ResultsFolder,
-    gpus: float | None,
-    cpus: float,
-    max_trials: int | None,
-) -> None:
-    from cifar_models.device import default_device
-    from grid.launch import Resources, train_all
-    from grid.progress import ProgressDisplay, RunState, budgets
-
-    dataset = request.load_dataset(plans)
-    folder.save_plans(plans)
-    names = {t.fingerprint: f"{p.study.arms[t.arm].label}, seed {t.seed}" for p in plans for t in p.trials}
-    if gpus is None:
-        gpus = 1 if default_device().type == "cuda" else 0
-    state = RunState(budgets(trials), names)
-    with ProgressDisplay(state, out) as display:
-        train_all(trials, dataset, folder.ledger, Resources(cpus=cpus, gpus=gpus, max_trials=max_trials), display)
-
-
-def _print_counts(plans: list[StudyPlan], settled: set[str]) -> None:
-    table = Table("study", "planned", "cached", "shared", "new", box=None, header_style="bold", pad_edge=False)
-    for study_plan, counts in zip(plans, count(plans, settled), strict=True):
-        numbers = (counts.planned, counts.cached, counts.shared, counts.new)
-        table.add_row(study_plan.study.name, *(str(number) for number in numbers))
-    out.print(table)
-
-
-def _print_outcome(plans: list[StudyPlan], folder: ResultsFolder) -> bool:
-    """Says how the trials ended; returns whether each has a result (a diverged trial is one)."""
-    fingerprints = [trial.fingerprint for plan in plans for trial in plan.trials]
-    records = folder.ledger.read(fingerprints)
-    statuses = Counter(records[f].status if f in records else "not_run" for f in dict.fromkeys(fingerprints))
-    out.print("Trials: " + ", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))
-    for reason in dict.fromkeys(r.reason for r in records.values() if r.status in ("error", "out_of_memory")):
-        out.print(f"  {reason}")
-    return not statuses.keys() & {"error", "out_of_memory", "not_run"}

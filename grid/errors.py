@@ -29,12 +29,15 @@ def explain(error: Mapping[str, Any], model: type[BaseModel]) -> str:
     Returns:
         `field: value: what is allowed`.
     """
-    field = ".".join(str(part) for part in error["loc"]) or model.__name__
+    field = field_of(error["loc"], model) or model.__name__
     value = repr(error["input"])
     value = value if len(value) <= 80 else value[:77] + "..."
     match error["type"]:
         case "extra_forbidden":
             return f"{field}: unknown field; known are {', '.join(_known_fields(model, error['loc'][:-1]))}"
+        case "union_tag_invalid":
+            tag = error["ctx"]["discriminator"].strip("'")
+            return f"{field}.{tag}: {error['ctx']['tag']!r} is not one of {error['ctx']['expected_tags']}"
         case "literal_error":
             return f"{field}: {value} is not one of {error['ctx']['expected']}"
         case "missing":
@@ -45,12 +48,32 @@ def explain(error: Mapping[str, Any], model: type[BaseModel]) -> str:
             return f"{field}: {value} is not allowed: {error['msg'][:1].lower()}{error['msg'][1:]}"
 
 
+def field_of(location: tuple[str | int, ...], model: type[BaseModel]) -> str:
+    """The dotted name of a field; pydantic's location without the tags of unions, which the user never wrote."""
+    here: list[type[BaseModel]] = [model]
+    parts = []
+    for part in location:
+        known = [m for m in here if isinstance(part, str) and part in m.model_fields]
+        if known or not _is_tag(here, part):
+            parts.append(str(part))
+        here = [m for k in known for m in _models_in(k.model_fields[str(part)].annotation)] or here
+    return ".".join(parts)
+
+
+def _is_tag(models: list[type[BaseModel]], part: str | int) -> bool:
+    """Whether some model of a union goes by that name."""
+    return any(part in get_args(field.annotation) for m in models for field in m.model_fields.values())
+
+
 def _known_fields(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
     """The fields of the model that stands at `location` inside `model`."""
     here: list[type[BaseModel]] = [model]
     for part in location:
-        inner = [m.model_fields[part].annotation for m in here if isinstance(part, str) and part in m.model_fields]
-        here = [m for annotation in inner for m in _models_in(annotation)] or here
+        known = [m.model_fields[part].annotation for m in here if isinstance(part, str) and part in m.model_fields]
+        if known:
+            here = [m for annotation in known for m in _models_in(annotation)] or here
+        else:  # the tag of a union: go on in the model that goes by it
+            here = [m for m in here if _is_tag([m], part)] or here
     return list(dict.fromkeys(name for m in here for name in m.model_fields))
 
 

@@ -13,34 +13,16 @@ from ray import tune
 from ray.tune.experiment import Trial
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from cifar_models.config import TRAINING_VERSION, Frozen, TrainConfig
+from cifar_models.config import TRAINING_VERSION, TrainConfig
 from cifar_models.data import Dataset
-from cifar_models.device import WORKER_ENVIRONMENT
+from cifar_models.device import WORKER_ENVIRONMENT, default_device
 from grid.ledger import Ledger, TrialRecord
 from grid.progress import ProgressDisplay, RunState
+from grid.resources import Resources
 from grid.trial import Recorder, run_trial
 
 MAX_WORKER_LOSSES = 2
 """Times a trial is started again after its process or node was lost; its own errors are never retried in a run."""
-
-
-class Resources(Frozen):
-    """What a trial may use, and how many run at once.
-
-    Attributes:
-        cpus: CPUs a trial; its number of threads, at least one.
-        gpus: GPUs a trial; a fraction shares one.
-        max_trials: Most trials at once; as many as fit if None.
-    """
-
-    cpus: float = 1
-    gpus: float = 0
-    max_trials: int | None = None
-
-    @property
-    def num_threads(self) -> int:
-        """Threads a trial computes with."""
-        return max(1, int(self.cpus))
 
 
 class TuneProgress(tune.Callback):
@@ -91,11 +73,16 @@ def train_all(
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         recorder = ray.remote(Recorder).options(num_cpus=0, scheduling_strategy=here).remote(ledger.root.resolve())
         trainable = tune.with_parameters(
-            run_trial, dataset=dataset, recorder=recorder, num_threads=resources.num_threads
+            run_trial,
+            dataset=dataset,
+            recorder=recorder,
+            num_threads=resources.num_threads,
+            weights_dir=resources.weights_dir.resolve() if resources.weights_dir else None,
         )
+        gpus = resources.gpus if resources.gpus is not None else float(default_device().type == "cuda")
         specs = [{"fingerprint": key, "config": config.model_dump_json()} for key, config in trials.items()]
         tuner = tune.Tuner(
-            tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": resources.gpus}),
+            tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": gpus}),
             param_space={"spec": tune.grid_search(specs)},
             tune_config=tune.TuneConfig(
                 reuse_actors=True,

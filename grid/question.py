@@ -39,15 +39,36 @@ class AxisSpec(Frozen):
     names: dict[str, Text] = {}
 
 
+class Answer(Frozen):
+    """Something the question asks that the literature answers, not a run.
+
+    Attributes:
+        asked: What is asked.
+        answer: The answer, in our own words.
+        source: Where it is from: authors, year, title or number.
+        link: Where the source can be read.
+    """
+
+    asked: Text
+    answer: Text
+    source: Text
+    link: Annotated[str, StringConstraints(pattern=r"^https://[^\s\"'<>]+$")] | None = None
+
+
 class CellBlock(Frozen):
     """A set of arms: every combination of `product`, or one axis at a time around the base; `set` holds for all.
 
     Attributes:
+        label: What to call the arm, or how the names of the block's arms begin; made from the values if None.
+        winners_of: Questions whose winning values hold for all, as found by the runs in the same results folder at
+            the same profile and data set; the later ones win.
         set: Fields fixed for the block.
         product: Values by field; every combination is an arm.
         one_at_a_time: Values by field; the base is an arm, and the base with each single value.
     """
 
+    label: Text | None = None
+    winners_of: list[str] = []
     set: dict[str, Any] = {}
     product: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     one_at_a_time: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
@@ -58,10 +79,12 @@ class Budget(Frozen):
 
     Attributes:
         set: Fields of the training configuration.
+        by_architecture: More fields, for the arms of one architecture, by its name.
         seeds: Number of seeds an arm is trained with; as before if None.
     """
 
     set: dict[str, Any] = {}
+    by_architecture: dict[str, dict[str, Any]] = {}
     seeds: int | None = Field(default=None, ge=1, le=1000)
 
 
@@ -87,6 +110,7 @@ class Question(Frozen):
         base: Fields that all arms share.
         cells: The arms.
         profiles: What this question changes in a profile, by the profile's name.
+        answers: What the literature says of it.
     """
 
     title: Text
@@ -95,6 +119,12 @@ class Question(Frozen):
     base: dict[str, Any] = {}
     cells: list[CellBlock] = Field(min_length=1)
     profiles: dict[str, Budget] = {}
+    answers: list[Answer] = []
+
+    @property
+    def parts(self) -> list[str]:
+        """Questions whose winners this one is made of; they have to be run before it."""
+        return list(dict.fromkeys(name for block in self.cells for name in block.winners_of))
 
 
 class SourcedQuestion:

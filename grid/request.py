@@ -1,5 +1,6 @@
 """What a user asks of one run: which questions, at which budget, on which images; and the plans that follow from it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import yaml
 from cifar_models.config import Frozen
 from cifar_models.data import DataError, Dataset, data_fingerprint, load, split
 from grid.errors import UserError
+from grid.expansion import Winners, make_study
 from grid.plan import StudyPlan, make_plan
-from grid.question import catalogue, find_question, read_profiles
-from grid.study import Study, make_study
+from grid.question import Profile, SourcedQuestion, catalogue, find_question, read_profiles
+from grid.study import Study
 
 DATASETS = ("digits", "cifar10", "cifar100", "folder")
 
@@ -38,53 +40,79 @@ class Request(Frozen):
     precision: str = "auto"
     on_gpu: bool | None = None
 
-    def studies(self) -> list[Study]:
-        """The questions at the budget.
+    def dataset_label(self) -> str:
+        """What the data set is called on pages and in file names.
+
+        Raises:
+            UserError: There is no such profile or data set.
+        """
+        dataset = self.dataset or self._profile().dataset
+        if dataset not in DATASETS:
+            raise UserError(f"--dataset: {dataset!r} is not one of {', '.join(DATASETS)}")
+        return _file_name(self.data_dir) if dataset == "folder" and self.data_dir else dataset
+
+    def _profile(self) -> Profile:
+        profiles = read_profiles()
+        if self.profile not in profiles:
+            raise UserError(f"--profile: {self.profile!r} is not one of {', '.join(profiles)}")
+        return profiles[self.profile]
+
+    def sourced(self) -> list[SourcedQuestion]:
+        """The questions as they were written, each once.
+
+        Raises:
+            UserError: There is no such question, or its file is not usable.
+        """
+        found = [find_question(name) for name in self.questions or catalogue()]
+        return list({question.source.path: question for question in found}.values())
+
+    def studies(self, questions: Sequence[SourcedQuestion], winners: Winners | None = None) -> list[Study]:
+        """Questions at the budget.
+
+        Args:
+            questions: Which of them.
+            winners: What other questions found, for those that build on it.
 
         Raises:
             UserError: A choice or a question is not possible.
         """
-        profiles = read_profiles()
-        if self.profile not in profiles:
-            raise UserError(f"--profile: {self.profile!r} is not one of {', '.join(profiles)}")
-        profile = profiles[self.profile]
+        profile = self._profile()
         dataset = self.dataset or profile.dataset
-        if dataset not in DATASETS:
-            raise UserError(f"--dataset: {dataset!r} is not one of {', '.join(DATASETS)}")
         overrides = dict(_parse_setting(setting) for setting in self.settings)
         precision = self.precision if self.precision != "auto" else native_precision(self.on_gpu)
         if self.precision != "auto":
             overrides["precision"] = self.precision
-        label = _file_name(self.data_dir) if dataset == "folder" and self.data_dir else dataset
-        questions = [find_question(name) for name in self.questions or catalogue()]
         return [
             make_study(
                 question,
                 self.profile,
                 profile,
                 dataset=dataset,
-                dataset_label=label,
+                dataset_label=self.dataset_label(),
                 precision=precision,
                 num_seeds=self.num_seeds,
                 overrides=overrides,
+                winners=winners,
             )
-            for question in dict.fromkeys(questions)
+            for question in questions
         ]
 
-    def plans(self) -> list[StudyPlan]:
+    def plans(self, questions: Sequence[SourcedQuestion], winners: Winners | None = None) -> list[StudyPlan]:
         """Every trial of the studies; reads the data set's bytes, and fetches it first where it has to.
 
         Raises:
             UserError: A choice, a question or the data is not usable.
         """
-        studies = self.studies()
+        studies = self.studies(questions, winners)
+        if not studies:
+            return []
         try:
             fingerprint = data_fingerprint(studies[0].arms[0].config.data.name, self.data_dir)
         except DataError as error:
             raise UserError(str(error)) from error
         return [make_plan(study, fingerprint) for study in studies]
 
-    def load_dataset(self, plans: list[StudyPlan]) -> Dataset:
+    def load_dataset(self, plans: Sequence[StudyPlan]) -> Dataset:
         """The images, after a check that every arm can be trained on them.
 
         Raises:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from grid.analysis import headline
 from grid.errors import UserError
+from grid.expansion import Winners
 from grid.ledger import Ledger
 from grid.pages import write_report
 from grid.plan import StudyPlan
@@ -57,13 +59,30 @@ class ResultsFolder:
         paths = sorted(self.studies.glob("*.json"))
         if not paths:
             raise UserError(f"{self.root}: no results here; run a question first, or give the folder with --results")
-        plans = []
-        for path in paths:
-            try:
-                plans.append(StudyPlan.model_validate_json(path.read_bytes()))
-            except (OSError, ValidationError) as error:
-                raise UserError(f"{path}: not a study of this version; remove it and run its question again") from error
-        return plans
+        return [self._read_plan(path) for path in paths]
+
+    def winners(self, profile: str, dataset: str) -> Winners:
+        """What the questions that ran to their end found: values of the best arm's axes, by question.
+
+        Args:
+            profile: Only studies at this profile count.
+            dataset: Only studies on the data set of this label count.
+        """
+        found = {}
+        for path in sorted(self.studies.glob(f"*-{profile}-{dataset}.json")):
+            plan = self._read_plan(path)
+            trials = make_tables([plan], self.ledger)["trials"].to_pandas()
+            best = headline(trials, plan.study).best
+            if best is not None and "not_run" not in set(trials["status"]):
+                values = plan.study.arms[best].values
+                found[plan.study.question] = {field: value for field, value in values.items() if value is not None}
+        return found
+
+    def _read_plan(self, path: Path) -> StudyPlan:
+        try:
+            return StudyPlan.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise UserError(f"{path}: not a study of this version; remove it and run its question again") from error
 
     def report(self) -> Path:
         """Makes all tables and pages anew from the plans and the ledger; returns the index page."""

@@ -7,7 +7,7 @@ from tests.grid.test_question import HEAD, study, write
 
 
 def test_a_fingerprint_is_pinned() -> None:
-    """Changes when a default or a field does: then results in existing ledgers no longer count. Meant? Then pin anew."""
+    """Changes when a default or a field does, and then no result of an existing ledger counts. Meant? Pin it anew."""
     assert fingerprint(TrainConfig(), "0" * 64, training_version=1) == PINNED
 
 

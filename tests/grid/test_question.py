@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from grid.errors import QuestionError, UserError
+from grid.expansion import make_study
 from grid.question import Profile, SourcedQuestion, catalogue, find_question, read_profiles
 from grid.sourced_yaml import read_yaml
-from grid.study import Study, make_study
+from grid.study import Study
 
 HEAD = "title: Which?\nabout: Something.\n"
 PROFILE = Profile(about="for tests", dataset="digits", seeds=2, set={"epochs": 3})
@@ -50,9 +51,24 @@ def study(path: Path, **options: object) -> Study:
             "cells:\n  - set: {model.pool_every: 1}\n    product:\n      model.layers_per_block: [2, 6]\n",
             "below one pixel; use pool_every of at least 2",
         ),
+        (
+            "cells:\n  - product:\n      model.architecture: [resnet50, resnet51]\n",
+            "5: model.architecture: 'resnet51' is not one of 'residual_cnn', 'resnet50'",
+        ),
+        (
+            "cells:\n  - set: {model.architecture: resnext50}\n    product:\n      model.cardinality: [32, 7]\n",
+            "cardinality 7 does not divide the width 128",
+        ),
+        (
+            "cells:\n  - set: {model.architecture: resnet50, model.filters: [8]}\n",
+            "4: model.filters: unknown field; known are architecture, stem",
+        ),
         ("cells: []\n", "3: cells: [] is not allowed: list should have at least 1 item"),
         ("cells:\n  - product: {optimizer.lr: []}\n", "4: cells.0.product.optimizer.lr: [] is not allowed"),
-        ("cells:\n  - products: {optimizer.lr: [1]}\n", "4: cells.0.products: unknown field; known are set, product"),
+        (
+            "cells:\n  - products: {optimizer.lr: [1]}\n",
+            "4: cells.0.products: unknown field; known are label, winners_of, set, product",
+        ),
         ("cellz: []\n", "3: cellz: unknown field; known are title, about"),
         ("", "cells: this field is required"),
         ("cells: [{}]\ncells: [{}]\n", "4: 'cells' is given twice"),
@@ -120,8 +136,16 @@ def test_a_question_is_found_by_the_start_of_its_name() -> None:
 @pytest.mark.parametrize("profile", read_profiles())
 def test_each_question_of_the_catalogue_is_complete_in_each_profile(name: str, profile: str) -> None:
     budget = read_profiles()[profile]
+    question = find_question(name)
     made = make_study(
-        find_question(name), profile, budget, dataset=budget.dataset, dataset_label=budget.dataset, precision="bf16"
+        question,
+        profile,
+        budget,
+        dataset=budget.dataset,
+        dataset_label=budget.dataset,
+        precision="bf16",
+        winners={part: {"model.dropout": 0.2} for part in question.question.parts},
     )
     assert len(made.arms) >= 2
     assert len(made.seeds) >= 3
+    assert len({arm.label for arm in made.arms}) == len(made.arms)

@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from grid.errors import UserError
+from grid.errors import QuestionError, UserError
+from grid.expansion import make_study
 from grid.question import find_question, read_profiles
-from grid.study import make_study
+from grid.study import field_value
 from tests.grid.test_question import HEAD, study, write
 
 
@@ -93,3 +94,42 @@ def test_q2_is_the_reports_grid_at_the_reports_budget() -> None:
     config = made.arms[0].config
     assert (config.batch_size, config.epochs, config.data.train_size, config.model.filters) == (256, 100, None, (64,))
     assert made.name == "q2-optimizers-paper-cifar10"
+
+
+def test_a_profile_may_speak_of_one_architecture(tmp_path: Path) -> None:
+    text = """profiles: {quick: {by_architecture: {resnet50: {epochs: 1}, residual_cnn: {model.filters: [4]}}}}
+cells:
+  - {}
+  - set: {model.architecture: resnet50}
+"""
+    ours, published = (arm.config for arm in study(write(tmp_path, HEAD + text)).arms)
+    assert (ours.epochs, field_value(ours, "model.filters")) == (3, [4])
+    assert (published.epochs, field_value(published, "model.filters")) == (1, None)
+
+
+def test_a_blocks_label_stands_for_what_its_arms_have_in_common(tmp_path: Path) -> None:
+    text = """cells:
+  - label: nothing
+    set: {optimizer.l1: 0, optimizer.weight_decay: 0}
+  - label: L1
+    set: {optimizer.weight_decay: 0}
+    product: {optimizer.l1: [0.1, 0.2]}
+"""
+    made = study(write(tmp_path, HEAD + text))
+    assert [arm.label for arm in made.arms] == ["nothing", "L1, l1 0.1", "L1, l1 0.2"]
+    assert [axis.field for axis in made.axes] == ["optimizer.l1"], "what is the same in all arms is no axis"
+
+
+def test_what_other_questions_found_is_put_together_and_later_ones_win(tmp_path: Path) -> None:
+    text = """cells:
+  - label: base
+  - label: winners
+    winners_of: [one, two]
+"""
+    path = write(tmp_path, HEAD + text)
+    winners = {"one": {"optimizer.lr": 0.1, "model.dropout": 0.3}, "two": {"optimizer.lr": 0.2}}
+    made = study(path, winners=winners)
+    config = made.arms[1].config
+    assert (config.optimizer.lr, field_value(config, "model.dropout")) == (0.2, 0.3)
+    with pytest.raises(QuestionError, match=r"mine\.yaml:6: builds on what two finds.*run two first"):
+        study(path, winners={"one": {}})

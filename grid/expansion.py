@@ -1,0 +1,247 @@
+"""From a question to its arms: layers of settings, cells, and the names that arms and axes have on a page."""
+
+import itertools
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from cifar_models.config import ResidualCNNConfig, TrainConfig
+from grid.errors import QuestionError, UserError, explain, field_of, first_error
+from grid.question import Budget, CellBlock, Overrides, Profile, SourcedQuestion
+from grid.sourced_yaml import Location
+from grid.study import Arm, Axis, Study, field_value
+
+MAX_ARMS = 10_000
+"""More arms than anyone could read a chart of; a product that exceeds it is a slip of the pen."""
+
+DEFAULT_ARCHITECTURE = ResidualCNNConfig().architecture
+
+Winners = Mapping[str, Overrides]
+"""Values of the winning arm's axes, by question."""
+
+Layer = tuple[Overrides, Location | None]
+"""Settings, and where in the question's file they stand, if they do."""
+
+
+class _Cell:
+    """Layers of settings of one arm; later ones win, and each remembers where it came from."""
+
+    def __init__(self, question: SourcedQuestion, layers: list[Layer], block: CellBlock, changes: list[Layer]) -> None:
+        self.question = question
+        self.label = block.label
+        self.changed = [field for values, _ in changes for field in values]
+        # the user's label stands for what the whole block has in common
+        self.named = [f for f in self.changed if not block.label or f in block.product or f in block.one_at_a_time]
+        self.tree: dict[str, Any] = {}
+        self.origins: dict[str, Location | None] = {}
+        for values, origin in layers:
+            self._set(values, origin)
+
+    def config(self) -> TrainConfig:
+        """The complete configuration.
+
+        Raises:
+            QuestionError: It can't be trained; blames the newest line of the question that set the field.
+            UserError: It can't be trained, and the question did not set the field.
+        """
+        try:
+            return TrainConfig.model_validate(self.tree)
+        except ValidationError as error:
+            first = first_error(error)
+            raise self._error(field_of(first["loc"], TrainConfig), explain(first, TrainConfig)) from None
+
+    def _set(self, values: Overrides, origin: Location | None) -> None:
+        for field, value in values.items():
+            *parents, leaf = field.split(".")
+            node = self.tree
+            for parent in parents:
+                node = node.setdefault(parent, {})
+                if not isinstance(node, dict):
+                    raise self._error(field, f"{field}: unknown field")
+            node[leaf] = value
+            self.origins.pop(field, None)  # the newest is last, and is blamed first
+            self.origins[field] = (*origin, field) if origin is not None else None
+
+    def _error(self, field: str, message: str) -> QuestionError | UserError:
+        blamed = [f for f in self.origins if f == field or f.startswith(f"{field}.") or field.startswith(f"{f}.")]
+        for candidate in reversed(blamed):
+            origin = self.origins[candidate]
+            if origin is not None:
+                return self.question.source.error(origin, message)
+        return UserError(f"{self.question.name}: {message}")
+
+
+def make_study(
+    question: SourcedQuestion,
+    profile_name: str,
+    profile: Profile,
+    *,
+    dataset: str,
+    dataset_label: str,
+    precision: str,
+    num_seeds: int | None = None,
+    overrides: Overrides | None = None,
+    winners: Winners | None = None,
+) -> Study:
+    """Expands a question into its arms.
+
+    What is set later wins: the machine's precision, the question's base, the profile, what the question changes
+    in the profile, `overrides`, and last the cells themselves.
+
+    Args:
+        question: The question.
+        profile_name: Name of the profile.
+        profile: The profile.
+        dataset: Value of `data.name`.
+        dataset_label: Name of the data set in file names.
+        precision: The number format that suits the machine, where nothing else names one.
+        num_seeds: Number of seeds, instead of the profile's.
+        overrides: Fields that the user set for this run.
+        winners: What other questions found, if this one builds on them.
+
+    Raises:
+        QuestionError: The question holds a value that can't be trained; names line, field, value, allowed set.
+        UserError: An override can't be trained, or is an axis of the question.
+    """
+    spec = question.question
+    budget = spec.profiles.get(profile_name, Budget())
+    _refuse_too_many(question)
+    cells: list[_Cell] = []
+    for index, block in enumerate(spec.cells):
+        _refuse_axes(question, block, overrides or {})
+        for changes in _expand(question, block, ("cells", index), winners or {}):
+            architecture = _architecture([spec.base, budget.set, overrides or {}, *(values for values, _ in changes)])
+            here: Location = ("profiles", profile_name)
+            layers: list[Layer] = [
+                ({"precision": precision}, None),
+                (spec.base, ("base",)),
+                (profile.set, None),
+                (profile.by_architecture.get(architecture, {}), None),
+                (budget.set, (*here, "set")),
+                (budget.by_architecture.get(architecture, {}), (*here, "by_architecture", architecture)),
+                ({"data.name": dataset}, None),
+                (overrides or {}, None),
+            ]
+            cells.append(_Cell(question, [*layers, *changes], block, changes))
+    axes, arms = _make_arms(question, cells)
+    return Study(
+        question=question.name,
+        title=spec.title,
+        about=spec.about,
+        profile=profile_name,
+        dataset=dataset_label,
+        axes=axes,
+        arms=arms,
+        seeds=tuple(range(num_seeds or budget.seeds or profile.seeds or 1)),
+        answers=tuple(spec.answers),
+    )
+
+
+def _architecture(layers: list[Overrides]) -> str:
+    """The architecture that the last of `layers` to name one names."""
+    named = [layer["model.architecture"] for layer in layers if "model.architecture" in layer]
+    return str(named[-1]) if named else DEFAULT_ARCHITECTURE
+
+
+def _expand(question: SourcedQuestion, block: CellBlock, here: Location, winners: Winners) -> Iterator[list[Layer]]:
+    """The changes that make each arm of a block, as layers in rising order of precedence."""
+    found: list[Layer] = []
+    for part in block.winners_of:
+        if part not in winners:
+            message = f"builds on what {part} finds, which has no results here yet: run {part} first, or both together"
+            raise question.source.error((*here, "winners_of"), message)
+        found.append((winners[part], (*here, "winners_of")))
+    for values in itertools.product(*block.product.values()):
+        combination = dict(zip(block.product, values, strict=True))
+        start: list[Layer] = [*found, (block.set, (*here, "set")), (combination, (*here, "product"))]
+        yield start
+        for field, alternatives in block.one_at_a_time.items():
+            for value in alternatives:
+                yield [*start, ({field: value}, (*here, "one_at_a_time"))]
+
+
+def _refuse_axes(question: SourcedQuestion, block: CellBlock, overrides: Overrides) -> None:
+    clash = set(overrides) & (block.set.keys() | block.product.keys() | block.one_at_a_time.keys())
+    if clash:
+        raise UserError(f"{question.name} varies {', '.join(sorted(clash))} itself; it can't be set for the whole run")
+
+
+def _refuse_too_many(question: SourcedQuestion) -> None:
+    total = 0
+    for index, block in enumerate(question.question.cells):
+        alternatives = 1 + sum(len(values) for values in block.one_at_a_time.values())
+        total += alternatives * math.prod(len(values) for values in block.product.values())
+        if total > MAX_ARMS:
+            message = f"cells: more than {MAX_ARMS:,} arms in all; try fewer values, or one_at_a_time"
+            raise question.source.error(("cells", index), message)
+
+
+def _make_arms(question: SourcedQuestion, cells: list[_Cell]) -> tuple[tuple[Axis, ...], tuple[Arm, ...]]:
+    """Merges equal cells into one arm, and names arms and axes."""
+    unique: dict[TrainConfig, _Cell] = {}
+    for cell in cells:
+        unique.setdefault(cell.config(), cell)
+    fields = list(dict.fromkeys(field for cell in cells for field in cell.changed))
+    for field in question.question.axes:
+        if field not in fields:
+            raise question.source.error(("axes", field), f"axes: {field!r} is varied by no cell")
+    axes = [_make_axis(question, field, list(unique)) for field in fields]
+    axes = [axis for axis in axes if len(axis.values) > 1 or len(unique) == 1]  # the others are the same in all arms
+    labels = [_label(cell, config, cell.named, axes) for config, cell in unique.items()]
+    if len(set(labels)) < len(labels):
+        labels = [_label(cell, config, fields, axes) for config, cell in unique.items()]
+    arms = tuple(
+        Arm(label=label, values={axis.field: field_value(config, axis.field) for axis in axes}, config=config)
+        for label, config in zip(_distinct(labels), unique, strict=True)
+    )
+    return tuple(axes), arms
+
+
+def _make_axis(question: SourcedQuestion, field: str, configs: list[TrainConfig]) -> Axis:
+    spec = question.question.axes.get(field)
+    values: list[Any] = []
+    for config in configs:
+        value = field_value(config, field)
+        if value is not None and value not in values:
+            values.append(value)
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        values.sort()
+    named = spec.names if spec else {}
+    return Axis(
+        field=field,
+        label=(spec.label if spec else None) or field.split(".")[-1].replace("_", " "),
+        scale=spec.scale if spec else "linear",
+        values=tuple(values),
+        names=tuple(named.get(_yaml_scalar(value), _yaml_scalar(value)) for value in values),
+    )
+
+
+def _label(cell: _Cell, config: TrainConfig, fields: list[str], axes: list[Axis]) -> str:
+    """The user's label, then what is varied within the block; or all that is varied."""
+    parts = [cell.label] if cell.label else []
+    for axis in axes:
+        value = field_value(config, axis.field)
+        if axis.field in fields and value is not None:
+            name = axis.names[axis.values.index(value)]
+            bare = isinstance(value, str) or name != _yaml_scalar(value)
+            parts.append(name if bare else f"{axis.label} {name}")
+    return ", ".join(parts) or "base"
+
+
+def _distinct(labels: list[str]) -> list[str]:
+    """Labels with a number behind those that are there twice."""
+    seen: dict[str, int] = {}
+    distinct = []
+    for label in labels:
+        seen[label] = seen.get(label, 0) + 1
+        distinct.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
+    return distinct
+
+
+def _yaml_scalar(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value)

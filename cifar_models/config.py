@@ -148,7 +148,7 @@ ModelConfig = Annotated[
     Field(discriminator="architecture"),
     BeforeValidator(_residual_unless_named),
 ]
-"""Every network that can be trained; `architecture` says which fields there are, the report's own if it is not named."""
+"""Every network that can be trained; `architecture` says which fields there are, and is the report's own if missing."""
 
 
 class AugmentationConfig(Frozen):

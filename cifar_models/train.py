@@ -1,28 +1,33 @@
 """The training loop. Read it from top to bottom: it is all that happens to a trial.
 
-Shapes: N images, B of them in a batch, C channels, K classes.
+Shapes: N images, S samples of an epoch made of them, B of them in a batch, C channels, K classes, P parameters.
 """
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cifar_models.augmentation import augment, draw_parameters, num_samples
 from cifar_models.config import TrainConfig
 from cifar_models.data import DataError, Split
 from cifar_models.images import DeviceImages, channel_statistics
 from cifar_models.models import build_model
 from cifar_models.optimizers import build_optimizer, build_schedule, l1_penalty
+from cifar_models.published import input_statistics
 from cifar_models.records import EpochRecord, TestRecord
 
 EVAL_BATCH = 1000
 """Images that are evaluated at a time; decides memory, not results."""
 
 
-def train(config: TrainConfig, data: Split, device: torch.device | None = None) -> Iterator[EpochRecord | TestRecord]:
+def train(
+    config: TrainConfig, data: Split, device: torch.device | None = None, weights_dir: Path | None = None
+) -> Iterator[EpochRecord | TestRecord]:
     """Trains one trial.
 
     Same configuration, data, hardware and number of threads: the same numbers, to the last bit. torch's
@@ -32,42 +37,52 @@ def train(config: TrainConfig, data: Split, device: torch.device | None = None) 
         config: What to train.
         data: The images; they are moved to the device whole.
         device: Where to compute; the CPU if None.
+        weights_dir: Where published weights are looked for first.
 
     Yields:
         A record an epoch, then the test set's. If a loss is no longer finite, that epoch's record is the last.
 
     Raises:
         DataError: There are fewer training images than the batch size.
+        WeightsError: The configuration starts from published weights that can't be had.
     """
     device = device or torch.device("cpu")
     layout = torch.channels_last if config.channels_last else torch.contiguous_format
     images = DeviceImages(data.train_images, data.train_labels, device, layout)
     val = DeviceImages(data.val_images, data.val_labels, device, layout)
-    statistics = channel_statistics(images.images)
-    num_steps = len(images) // config.batch_size
+    statistics = input_statistics(config.model, device) or channel_statistics(images.images)
+    num_train = num_samples(config.augmentation, len(images))
+    num_steps = num_train // config.batch_size
     if num_steps == 0:
-        raise DataError(f"batch_size {config.batch_size} is more than the {len(images)} training images; lower it")
+        raise DataError(f"batch_size {config.batch_size} is more than the {num_train} training images; lower it")
 
     torch.manual_seed(random_stream(config.seed, 0))
-    model = build_model(config.model, data.num_classes).to(device).to(memory_format=layout)
-    optimizer = build_optimizer(model.parameters(), config.optimizer)
+    model = build_model(config.model, data.num_classes, weights_dir).to(device).to(memory_format=layout)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = build_optimizer(trained, config.optimizer)
     schedule = build_schedule(optimizer, config.optimizer, num_steps * config.epochs)
 
     for epoch in range(1, config.epochs + 1):
         start = time.perf_counter()
         stream = random_stream(config.seed, epoch)
         torch.manual_seed(stream)
-        # drawn on the CPU, so that every device sees the same order
-        order_N = torch.randperm(len(images), generator=torch.Generator().manual_seed(stream)).to(device)
+        # drawn on the CPU, so that every device sees the same order and the same changes
+        generator = torch.Generator().manual_seed(stream)
+        order_S = torch.randperm(num_train, generator=generator).to(device)
+        change_SP = draw_parameters(config.augmentation, len(images), generator).to(device)
         loss_sum = torch.zeros((), device=device)
         num_correct = torch.zeros((), device=device, dtype=torch.int64)
         model.train()
-        for index_B in torch.split(order_N, config.batch_size)[:num_steps]:
-            x_BCHW, y_B = images.normalised(images.images[index_B], *statistics), images.labels[index_B]
+        for sample_B in torch.split(order_S, config.batch_size)[:num_steps]:
+            index_B = sample_B % len(images)
+            image_BCHW, y_B = images.images[index_B], images.labels[index_B]
+            if config.augmentation.changes_images:
+                image_BCHW = augment(image_BCHW, change_SP[sample_B], config.augmentation)
+            x_BCHW = images.normalised(image_BCHW, *statistics)
             with autocast(config, device):
                 logits_BK = model(x_BCHW)
             loss = F.cross_entropy(logits_BK.float(), y_B)
-            penalised = loss + l1_penalty(model.parameters(), config.optimizer.l1) if config.optimizer.l1 else loss
+            penalised = loss + l1_penalty(trained, config.optimizer.l1) if config.optimizer.l1 else loss
             optimizer.zero_grad(set_to_none=True)
             penalised.backward()  # type: ignore[no-untyped-call]
             lr = optimizer.param_groups[0]["lr"]

@@ -33,8 +33,10 @@ class _Cell:
         self.question = question
         self.label = block.label
         self.changed = [field for values, _ in changes for field in values]
-        # the user's label stands for what the whole block has in common
-        self.named = [f for f in self.changed if not block.label or f in block.product or f in block.one_at_a_time]
+        self.named = self.changed
+        if block.label or block.one_at_a_time:  # a label stands for what is set; around a base, say what is changed
+            self.named = [*block.product, *(changes[-1][0] if len(changes) > len(block.winners_of) + 2 else ())]
+        self.is_base = bool(block.one_at_a_time) and not self.named
         self.tree: dict[str, Any] = {}
         self.origins: dict[str, Location | None] = {}
         for values, origin in layers:
@@ -228,6 +230,8 @@ def _label(cell: _Cell, config: TrainConfig, fields: list[str], axes: list[Axis]
             name = axis.names[axis.values.index(value)]
             bare = isinstance(value, str) or name != _yaml_scalar(value)
             parts.append(name if bare else f"{axis.label} {name}")
+    if cell.is_base:
+        parts.append("base")
     return ", ".join(parts) or "base"
 
 

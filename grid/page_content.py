@@ -1,7 +1,7 @@
 """What stands on a study's page, in words and ready-made numbers; the templates only lay it out."""
 
 import json
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,8 @@ import pandas as pd
 
 from cifar_models.config import TrainConfig
 from grid.analysis import STATUSES, arm_summaries, headline, ranking, trials_of
-from grid.formats import count, number, percent, plural, seconds, status_words
+from grid.fit import ArmFit, arm_fit, rules, window_in_words
+from grid.formats import NOTHING, count, number, percent, plural, seconds, status_words
 from grid.page_charts import Chart, make_charts
 from grid.plan import StudyPlan
 from grid.study import Study
@@ -43,6 +44,14 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A strip of images beside the page: what it shows, and the name of its file."""
+
+    label: str
+    file: str
+
+
+@dataclass(frozen=True)
 class StudyPage:
     """All of a page.
 
@@ -57,6 +66,9 @@ class StudyPage:
         shared: Name and value of every setting that all arms have in common.
         trials: Rows of the table of all trials.
         provenance: Name and value of what identifies data and code.
+        pictures: What augmentation does; empty if nothing drew it.
+        fit_rules: Each fit and when an arm's trial is given it.
+        fit_window: What those rules look at.
     """
 
     study: Study
@@ -69,14 +81,20 @@ class StudyPage:
     shared: list[tuple[str, str]]
     trials: list[list[str]]
     provenance: list[tuple[str, str]]
+    pictures: list[Picture]
+    fit_rules: list[tuple[str, str]]
+    fit_window: str
 
 
-def make_page(plan: StudyPlan, trials: pd.DataFrame, epochs: pd.DataFrame) -> StudyPage:
-    """Gathers a study's page from its plan and the tables."""
+def make_page(
+    plan: StudyPlan, trials: pd.DataFrame, epochs: pd.DataFrame, pictures: Sequence[Picture] = ()
+) -> StudyPage:
+    """Gathers a study's page from its plan, the tables and the pictures that lie beside it."""
     study = plan.study
     mine = trials_of(trials, study)
     summaries = arm_summaries(mine, study)
     rows = summaries.to_dict("records")
+    fits = {arm: arm_fit(column.dropna()) for arm, column in mine.groupby("arm")["fit"]}
     totals = [(status, int(summaries[status].sum())) for status in STATUSES]
     return StudyPage(
         study=study,
@@ -84,7 +102,7 @@ def make_page(plan: StudyPlan, trials: pd.DataFrame, epochs: pd.DataFrame) -> St
         counts=[(status_words(status), total) for status, total in totals if total],
         budget=_budget(study, mine),
         charts=make_charts(mine, epochs, study),
-        arms=[_arm_row(rows[arm]) for arm in ranking(summaries)],
+        arms=[_arm_row(rows[arm], fits[arm]) for arm in ranking(summaries)],
         failures=_failures(mine),
         shared=_shared_settings(study),
         trials=[_trial_row(row) for row in mine.to_dict("records")],
@@ -93,6 +111,9 @@ def make_page(plan: StudyPlan, trials: pd.DataFrame, epochs: pd.DataFrame) -> St
             ("training code version", _all_of(mine["training_version"].dropna().astype(int))),
             ("machine", _all_of(mine["machine"].dropna())),
         ],
+        pictures=list(pictures),
+        fit_rules=rules(),
+        fit_window=window_in_words(),
     )
 
 
@@ -115,7 +136,7 @@ def _budget(study: Study, mine: pd.DataFrame) -> list[tuple[str, str]]:
     ]
 
 
-def _arm_row(summary: dict[Hashable, Any]) -> list[Value]:
+def _arm_row(summary: dict[Hashable, Any], fit: ArmFit) -> list[Value]:
     unfinished = {status_words(s): int(summary[s]) for s in STATUSES if s != "ok" and summary[s]}
     return [
         Value(str(summary["label"]), str(summary["label"])),
@@ -127,6 +148,7 @@ def _arm_row(summary: dict[Hashable, Any]) -> list[Value]:
         Value(percent(summary["val_acc_mean"]), _key(summary["val_acc_mean"])),
         Value(percent(summary["test_acc_mean"]), _key(summary["test_acc_mean"]), _ends(summary)),
         Value(number(summary["test_loss_mean"], 3), _key(summary["test_loss_mean"])),
+        Value(fit.text or NOTHING, fit.position, "\n".join(f"{amount} {name}" for name, amount in fit.others)),
         Value(count(summary["num_parameters"]), _key(summary["num_parameters"])),
         Value(seconds(summary["wall_s"]), _key(summary["wall_s"])),
     ]

@@ -10,8 +10,10 @@ import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from grid.page_content import make_page
+from grid.page_content import Picture, make_page
 from grid.plan import StudyPlan
+from grid.samples import find_samples
+from grid.study import Study
 
 TEMPLATES = Path(__file__).parent / "templates"
 PLOTLY = "plotly.min.js"
@@ -30,7 +32,7 @@ def write_report(plans: Sequence[StudyPlan], tables: dict[str, pa.Table], folder
     """
     folder.mkdir(parents=True, exist_ok=True)
     trials, epochs = (tables[name].to_pandas() for name in ("trials", "epochs"))
-    pages = [make_page(plan, trials, epochs) for plan in plans]
+    pages = [make_page(plan, trials, epochs, _pictures(plan.study, folder)) for plan in plans]
     environment = _environment()
     _write(folder / PLOTLY, get_plotlyjs())
     template = environment.get_template("study.html.j2")
@@ -39,6 +41,10 @@ def write_report(plans: Sequence[StudyPlan], tables: dict[str, pa.Table], folder
     index = folder / "index.html"
     _write(index, environment.get_template("index.html.j2").render(pages=pages))
     return index
+
+
+def _pictures(study: Study, folder: Path) -> list[Picture]:
+    return [Picture(", ".join(strip.labels), strip.path.name) for strip in find_samples(study, folder)]
 
 
 def _environment() -> Environment:
@@ -61,13 +67,13 @@ def _environment() -> Environment:
 
 
 def _security_policy(script_sha256: str) -> str:
-    """Nothing is loaded but plotly.js from beside the page, and nothing runs but that and the page's own script."""
+    """Nothing is loaded but what lies beside the page; nothing runs but plotly.js and the page's own script."""
     return "; ".join(
         (
             "default-src 'none'",
             f"script-src 'self' file: 'sha256-{script_sha256}'",  # from disk, 'self' matches nothing in some browsers
             "style-src 'unsafe-inline'",  # plotly.js writes its rules into a <style> of its own
-            "img-src data: blob:",  # plotly.js' button that saves a picture
+            "img-src 'self' file: data: blob:",  # data and blob: plotly.js' button that saves a picture
             "base-uri 'none'",
             "form-action 'none'",
         )

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from grid.fit import diagnose
 from grid.ledger import Ledger, TrialRecord
 from grid.plan import PlannedTrial, StudyPlan
 from grid.study import field_value
@@ -63,6 +65,7 @@ TRIALS = pa.schema(
         ("val_acc", pa.float64()),
         ("test_loss", pa.float64()),
         ("test_acc", pa.float64()),
+        ("fit", pa.string()),
         ("num_parameters", pa.int64()),
         ("num_train", pa.int64()),
         ("started", pa.timestamp("us", tz="UTC")),
@@ -157,6 +160,7 @@ def _trial_row(plan: StudyPlan, trial: PlannedTrial, record: TrialRecord | None)
         **({name: getattr(last, name) for name in ("train_loss", "train_acc", "val_loss", "val_acc")} if last else {}),
         "test_loss": record.test_loss,
         "test_acc": record.test_acc,
+        "fit": diagnose(pd.DataFrame([e.model_dump() for e in record.epochs])) if record.status == "ok" else None,
         "num_parameters": record.num_parameters,
         "num_train": record.num_train,
         "started": np.datetime64(record.started.removesuffix("+00:00"), "us").astype(object),

@@ -33,7 +33,9 @@ class Recorder:
         self.ledger.commit(record, test)
 
 
-def run_trial(tune_config: TuneConfig, *, dataset: Dataset, recorder: Any, num_threads: int) -> None:
+def run_trial(
+    tune_config: TuneConfig, *, dataset: Dataset, recorder: Any, num_threads: int, weights_dir: Path | None
+) -> None:
     """Trains one trial and commits it, whatever becomes of it. Reports each epoch to Tune."""
     fingerprint = tune_config["spec"]["fingerprint"]
     config = TrainConfig.model_validate_json(tune_config["spec"]["config"])
@@ -48,8 +50,8 @@ def run_trial(tune_config: TuneConfig, *, dataset: Dataset, recorder: Any, num_t
         data = split(dataset, config.data)
         num_train = len(data.train_labels)
         with torch.device("meta"):
-            num_parameters = count_parameters(build_model(config.model, data.num_classes))
-        for record in train(config, data, device):
+            num_parameters = count_parameters(build_model(config.model, data.num_classes, load_weights=False))
+        for record in train(config, data, device, weights_dir):
             if isinstance(record, TestRecord):
                 test = record
             else:

@@ -27,7 +27,9 @@ def test_models_know_nothing_of_the_grid(path: Path) -> None:
     assert not imports(path) & {"grid", "ray", "pandas", "plotly"}
 
 
-@pytest.mark.parametrize("module", ["tables", "analysis", "charts", "pages", "results", "cli", "plan", "study"])
+@pytest.mark.parametrize(
+    "module", ["tables", "analysis", "fit", "samples", "charts", "pages", "results", "session", "cli"]
+)
 def test_reading_results_imports_neither_torch_nor_ray(module: str) -> None:
     code = f"import sys, grid.{module}; print(*{{'torch', 'ray'}} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -39,11 +39,14 @@ class Cells:
 
 
 def has_heat_map(study: Study) -> bool:
-    """Whether the study is a table: two axes of two or more values, most of their combinations tried."""
+    """Whether the study is a table: two axes of two or more values, more than three quarters of all cells tried.
+
+    One axis at a time fills three quarters of a table at most: of two by two, all but one.
+    """
     if len(study.axes) != 2 or any(len(axis.values) < 2 for axis in study.axes):
         return False
     complete = all(arm.values.get(axis.field) is not None for arm in study.arms for axis in study.axes)
-    return complete and len(study.arms) * 2 > len(study.axes[0].values) * len(study.axes[1].values)
+    return complete and len(study.arms) * 4 > 3 * len(study.axes[0].values) * len(study.axes[1].values)
 
 
 def heat_map(trials: pd.DataFrame, study: Study, measure: str = "val_acc") -> go.Figure | None:

@@ -12,6 +12,8 @@ WIDE, NARROW = 1080, 320
 MAX_COLUMNS = 4
 MAX_LEGEND = 24
 """A longer legend would push the chart off the screen; names then stand only where the mouse is."""
+LEGEND_NAME = 40
+"""Characters after which a name in the legend is broken."""
 HEIGHT_ALONE, HEIGHT_OF_SEVERAL = 420, 250
 GAP, TITLE, BOTTOM, SPACE = 62, 36, 48, 0.025
 """Pixels between rows, above the first for its titles, below the last for its axis; share of the width in between."""
@@ -83,8 +85,9 @@ def panel_layout(grouping: Grouping, notes: list[list[str]], axes: Axes, width: 
 
 
 def _legend(grouping: Grouping, width: int, body: int) -> dict[str, Any]:
-    title = {"text": plain(grouping.title, 40), "side": "left" if width == WIDE else "top"}
-    place = {"orientation": "h", "x": 0, "y": 1 + 26 / body, "yanchor": "bottom"}
+    title = {"text": plain(grouping.title, LEGEND_NAME), "side": "left" if width == WIDE else "top"}
+    # plotly lets a legend scroll inside once it is half as high as the chart, unless it may have more pixels
+    place = {"orientation": "h", "x": 0, "y": 1 + 26 / body, "yanchor": "bottom", "maxheight": 2000}
     return {"legend": place | {"title": title}, "showlegend": len(grouping.series) <= MAX_LEGEND}
 
 
@@ -92,9 +95,10 @@ def _legend_height(grouping: Grouping, width: int) -> int:
     """Pixels for the legend above the panels: a generous guess, as plotly does not say before it draws."""
     if len(grouping.series) > MAX_LEGEND:
         return 0
-    entry = 56 + 7 * min(max(len(name) for name in grouping.series), 40)
-    lines = math.ceil(len(grouping.series) / max(width // entry, 1))
-    return 20 * (lines + bool(grouping.title and width < WIDE)) + 10
+    longest = max(len(name) for name in grouping.series)
+    rows = math.ceil(len(grouping.series) / max(width // (56 + 7 * min(longest, LEGEND_NAME)), 1))
+    row = 20 if longest <= LEGEND_NAME else 25 * math.ceil(longest / (LEGEND_NAME - 8))  # lines end at a space
+    return row * rows + 20 * bool(grouping.title and width < WIDE) + 10
 
 
 def _suffix(panel: int) -> str:

@@ -156,7 +156,10 @@ def test_labels_of_validation_and_test_do_not_touch_training() -> None:
     assert [e.train_loss for e in before] == [e.train_loss for e in after]
 
 
-def test_every_full_batch_of_an_epoch_is_a_step_and_the_rest_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("mode", "num_steps"), [("in_place", 3), ("added", 6)])
+def test_every_full_batch_of_an_epoch_is_a_step_and_the_rest_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, mode: str, num_steps: int
+) -> None:
     steps: list[int] = []
     original = torch.optim.Adagrad.step
 
@@ -165,8 +168,10 @@ def test_every_full_batch_of_an_epoch_is_a_step_and_the_rest_is_left_out(monkeyp
         return original(self, *args)
 
     monkeypatch.setattr(torch.optim.Adagrad, "step", counted)
-    run(make_config(epochs=2), make_split(num_train=50))  # 50 images in batches of 16: 3 steps
-    assert len(steps) == 6
+    # 50 images in batches of 16; with a changed copy of each added there are 100
+    config = make_config(epochs=2, augmentation__mode=mode, augmentation__flip=0.5)
+    run(config, make_split(num_train=50))
+    assert len(steps) == 2 * num_steps
 
 
 def test_l1_shrinks_the_weights_and_is_not_in_the_reported_loss() -> None:

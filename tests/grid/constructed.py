@@ -10,14 +10,19 @@ import plotly.graph_objects as go
 
 from cifar_models.config import OptimizerConfig, TrainConfig
 from cifar_models.records import EpochRecord, TestRecord
+from grid.expansion import make_study
 from grid.ledger import Ledger, Status, TrialRecord
 from grid.plan import PlannedTrial, StudyPlan, make_plan
 from grid.question import find_question, read_profiles
-from grid.study import Arm, Axis, Study, make_study
+from grid.study import Arm, Axis, Study
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 """A label that would run a script if it reached a page as it is."""
 DATA_FINGERPRINT = "c0ffee" * 4
+MISSING_WEIGHTS = (
+    "UserError: no ImageNet weights of {}: put /home/someone/.cache/torch/hub/checkpoints/"
+    "a-very-long-name-without-any-space-that-a-line-could-be-broken-at-0123456789abcdef.pth there, or download it"
+)
 NUM_TEST = 360
 NUM_CLASSES = 10
 
@@ -132,7 +137,7 @@ def constructed_trial(plan: StudyPlan, trial: PlannedTrial) -> tuple[TrialRecord
         epochs=epochs,
         test_loss=test.loss if test else None,
         test_acc=test.acc if test else None,
-        num_parameters=78_042,
+        num_parameters=78_042 if epochs else None,
         num_train=1149,
         started="2025-01-02T03:04:05+00:00",
         wall_s=4.2 + 0.1 * trial.seed,
@@ -142,6 +147,8 @@ def constructed_trial(plan: StudyPlan, trial: PlannedTrial) -> tuple[TrialRecord
 
 
 def _outcome(config: TrainConfig) -> tuple[Status, str | None, int]:
+    if getattr(config.model, "weights", "none") == "imagenet" and config.model.architecture != "efficientnet_lite0":
+        return "error", MISSING_WEIGHTS.format(config.model.architecture), 0
     name, lr, seed = config.optimizer.name, config.optimizer.lr, config.seed
     if lr == 0.1 and (name == "sgd_momentum" or (name == "adam" and seed > 0)):
         ended = 1 if name == "sgd_momentum" else min(1 + seed, config.epochs)
@@ -156,7 +163,7 @@ def _ceiling(config: TrainConfig) -> float:
     rule = {"sgd": (0.05, 0.78), "sgd_momentum": (0.01, 0.86), "adagrad": (0.005, 0.93), "adam": (0.002, 0.925)}
     best_lr, best = rule.get(config.optimizer.name, (0.005, 0.9))
     fall = 0.16 * math.pow(abs(math.log10(config.optimizer.lr / best_lr)), 1.5)
-    return max(best - fall - (0 if config.model.batch_norm else 0.08), 0.12)
+    return max(best - fall - (0 if getattr(config.model, "batch_norm", True) else 0.08), 0.12)
 
 
 def _epoch(

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+from cifar_models.config import AugmentationConfig
 from grid.ledger import Ledger
 from grid.pages import write_report
 from grid.plan import make_plan
+from grid.question import Answer
+from grid.samples import write_samples
 from grid.tables import make_tables
 from tests.grid.constructed import (
     DATA_FINGERPRINT,
@@ -17,6 +20,13 @@ from tests.grid.constructed import (
 
 Q2, Q3 = "q2-optimizers-quick-digits", "q3-batch-norm-quick-digits"
 NOTHING_RAN = "small-quick-digits"
+Q1, Q5, Q7, Q8 = (
+    f"{question}-quick-digits" for question in ("q1-architecture", "q5-augmentation", "q7-pretrained", "q8-residual")
+)
+ANSWERS = (
+    Answer(asked="What is it for?", answer="It helps.", source="Someone 2015, arXiv 1", link="https://arxiv.org/abs/1"),
+    Answer(asked="And in books?", answer="There too.", source="Someone else 2016, chapter 7"),
+)
 
 
 def constructed_report(folder: Path) -> Path:
@@ -28,12 +38,30 @@ def constructed_report(folder: Path) -> Path:
     return write_report(plans, make_tables(plans, ledger), folder / "pages with spaces & é").parent
 
 
+def kinds_report(folder: Path) -> Path:
+    """The folder of a report on every kind of study: one axis at a time, named arms, several architectures."""
+    plans = []
+    for name in ("q1", "q5", "q7", "q8"):
+        plan = catalogue_plan(name)
+        study = plan.study.model_copy(update={"answers": ANSWERS})
+        plans.append(make_plan(study, DATA_FINGERPRINT))
+    ledger = Ledger(folder / "ledger")
+    for plan in plans:
+        fill_ledger(plan, ledger)
+    write_samples(plans[1].study, folder)
+    return write_report(plans, make_tables(plans, ledger), folder).parent
+
+
 def hostile_report(folder: Path) -> Path:
     """The folder of a report in which every text that a user or an error can supply is HTML that would run."""
     study = small_study((f"{HOSTILE} one", f"{HOSTILE} {'very long ' * 20}"))
     axis = study.axes[0].model_copy(update={"label": HOSTILE})
     text = {"title": f"{HOSTILE}</script><script>alert(2)</script>", "about": HOSTILE, "dataset": "a'b&c"}
-    plan = make_plan(study.model_copy(update={"axes": (axis,), **text}), DATA_FINGERPRINT)
+    answers = (Answer(asked=HOSTILE, answer=HOSTILE, source=HOSTILE, link="https://x.org/?javascript:alert(1)&a=b"),)
+    flipped = study.arms[0].config.model_copy(update={"augmentation": AugmentationConfig(flip=1)})
+    arms = (study.arms[0].model_copy(update={"config": flipped}), *study.arms[1:])
+    study = study.model_copy(update={"axes": (axis,), "arms": arms, "answers": answers, **text})
+    plan = make_plan(study, DATA_FINGERPRINT)
     ledger = Ledger(folder / "ledger")
     ledger.prepare()
     for trial in plan.trials:
@@ -42,4 +70,6 @@ def hostile_report(folder: Path) -> Path:
             failure = {"status": "error", "reason": f"{HOSTILE}</script>", "test_acc": None, "test_loss": None}
             record, test = record.model_copy(update=failure), None
         ledger.commit(record.model_copy(update={"machine": HOSTILE}), test)
-    return write_report([plan], make_tables([plan], ledger), folder / "pages").parent
+    pages = folder / "pages"
+    write_samples(study, pages)
+    return write_report([plan], make_tables([plan], ledger), pages).parent

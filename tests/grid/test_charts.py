@@ -200,7 +200,8 @@ def test_only_tables_have_a_heat_map(q2: Any) -> None:
     study = q2[0]
     assert has_heat_map(study)
     assert not has_heat_map(small_study()), "one axis"
-    assert not has_heat_map(study.model_copy(update={"arms": study.arms[:8]})), "most cells empty"
+    assert not has_heat_map(study.model_copy(update={"arms": study.arms[:15]})), "a quarter of the cells empty"
+    assert has_heat_map(study.model_copy(update={"arms": study.arms[:16]}))
     assert heat_map(trials_frame(small_study(), {0: [0.5] * 3, 1: [0.5] * 3}), small_study()) is None
 
 

@@ -13,13 +13,21 @@ import pyarrow as pa
 import pytest
 from plotly.offline import get_plotlyjs
 
+from grid import fit
 from grid.ledger import Ledger
 from grid.page_content import make_page
 from grid.pages import write_report
 from grid.plan import StudyPlan, make_plan
 from grid.tables import TRIALS, make_tables
 from tests.grid.constructed import DATA_FINGERPRINT, catalogue_plan, fill_ledger, small_study
-from tests.grid.constructed_reports import NOTHING_RAN, Q2, Q3, constructed_report, hostile_report
+from tests.grid.constructed_reports import (
+    NOTHING_RAN,
+    Q2,
+    Q3,
+    constructed_report,
+    hostile_report,
+    kinds_report,
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +38,11 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return hostile_report(tmp_path_factory.mktemp("hostile"))
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return kinds_report(tmp_path_factory.mktemp("kinds"))
 
 
 def read(report: Path, name: str) -> str:
@@ -70,10 +83,12 @@ def test_the_index_names_every_study_with_its_answer_and_counts(report: Path) ->
 
 
 def test_a_page_says_what_the_data_is_and_what_was_spent(tmp_path: Path) -> None:
-    page = make_page(*plan_and_frames(tmp_path, "q2"))
+    plan, trials, epochs = plan_and_frames(tmp_path, "q2")
+    page = make_page(plan, trials, epochs)
     budget = dict(page.budget)
     assert "says nothing about CIFAR-10" in budget["data"]
-    assert (budget["profile"], budget["training images"], budget["epochs"]) == ("quick", "1,149", "6")
+    num_epochs = str(plan.study.arms[0].config.epochs)
+    assert (budget["profile"], budget["training images"], budget["epochs"]) == ("quick", "1,149", num_epochs)
     assert (budget["batch size"], budget["precision"], budget["seeds"]) == ("32", "fp32", "3")
     shared = dict(page.shared)
     assert shared["model.filters"] == "[8]"
@@ -99,9 +114,35 @@ def test_every_arm_and_every_trial_has_a_row(tmp_path: Path) -> None:
     }
 
 
+def test_the_fit_of_an_arm_is_that_of_most_seeds_with_the_rest_below(tmp_path: Path) -> None:
+    plan, trials, epochs = plan_and_frames(tmp_path, "q2")
+    arm = plan.study.arms.index(next(a for a in plan.study.arms if a.label == "AdaGrad, learning rate 0.005"))
+    trials.loc[trials["arm"] == arm, "fit"] = ["overfit", "well fit", "overfit"]
+    rows = {row[0].text: row[5] for row in make_page(plan, trials, epochs).arms}
+    best = rows["AdaGrad, learning rate 0.005"]
+    assert (best.text, best.below, best.key) == ("overfit 2 of 3", "1 well fit", pytest.approx(2 / 3))
+    nothing = rows["SGD with momentum, learning rate 0.1"]
+    assert (nothing.text, nothing.key) == ("\N{EN DASH}", None)
+
+
+def test_only_trials_that_are_ok_have_a_fit_in_the_table(tmp_path: Path) -> None:
+    _, trials, _ = plan_and_frames(tmp_path, "q2")
+    ok = trials["status"] == "ok"
+    assert trials.loc[ok, "fit"].isin(["underfit", "well fit", "overfit"]).all()
+    assert trials.loc[~ok, "fit"].isna().all()
+
+
+def test_a_page_states_the_rules_of_fit_with_their_thresholds(report: Path) -> None:
+    page = unescape(read(report, Q2))
+    for name, rule in fit.rules():
+        assert f"<dt>{name}</dt><dd>{rule}</dd>" in page
+    assert fit.window_in_words() in page
+
+
 def test_a_page_without_results_says_so_instead_of_drawing(report: Path) -> None:
     page = read(report, NOTHING_RAN)
     assert "there is no chart to draw" in page
+    assert "What is known" not in page, "the question has no answers"
     assert "data-figure=" not in page
     assert "plotly.min.js" not in page.split("</style>")[1].split("<script>")[0]
     assert "run the same command again" in page
@@ -115,7 +156,7 @@ def test_a_report_on_no_study_is_an_index_that_says_so(tmp_path: Path) -> None:
 def test_no_text_of_a_user_or_an_error_is_html_on_a_page(hostile: Path) -> None:
     for path in hostile.glob("*.html"):
         page = path.read_text(encoding="utf-8")
-        assert "<img" not in page
+        assert not re.findall('<img (?!src="small-quick-[^"<>]+-augmented-[0-9a-f]+.png" alt="&lt;img)', page)
         assert "alert(2)</script>" not in page
         assert "&lt;img src=x onerror=alert(1)&gt;" in page
 
@@ -133,9 +174,10 @@ def test_a_figure_can_not_end_its_script_and_is_json(hostile: Path) -> None:
     assert all("<" not in figure and json.loads(figure)["data"] for figure in figures)
 
 
-def test_pages_name_no_address_outside_their_folder(report: Path) -> None:
-    for path in report.glob("*.html"):
-        page = path.read_text(encoding="utf-8")
+def test_pages_load_nothing_from_outside_their_folder(report: Path, kinds: Path) -> None:
+    for path in [*report.glob("*.html"), *kinds.glob("*.html")]:
+        # a link of an answer is followed by the reader, never by the page
+        page = re.sub(r'<a href="https://[^"]+" rel="noopener noreferrer">', "", path.read_text(encoding="utf-8"))
         assert not re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(?:https?:)?//""", page)
         assert "default-src 'none'" in unescape(page)
 

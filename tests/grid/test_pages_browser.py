@@ -9,14 +9,31 @@ from typing import Any
 import pytest
 
 from tests.grid.constructed import HOSTILE
-from tests.grid.constructed_reports import NOTHING_RAN, Q2, Q3, constructed_report, hostile_report
+from tests.grid.constructed_reports import (
+    NOTHING_RAN,
+    Q1,
+    Q2,
+    Q3,
+    Q5,
+    Q7,
+    Q8,
+    constructed_report,
+    hostile_report,
+    kinds_report,
+)
 
-CHARTS = {Q2: ("final", "cells-val", "cells-test", "accuracy", "loss"), Q3: ("final", "accuracy", "loss")}
+LINES, CELLS = ("final", "accuracy", "loss"), ("final", "cells-val", "cells-test", "accuracy", "loss")
+CHARTS = {Q2: CELLS, Q7: CELLS, Q1: LINES, Q3: LINES, Q5: LINES, Q8: LINES}
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return constructed_report(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return kinds_report(tmp_path_factory.mktemp("kinds"))
 
 
 class Browser:
@@ -58,18 +75,30 @@ def browser() -> Iterator[Browser]:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
-@pytest.mark.parametrize("name", ["index", Q2, Q3, NOTHING_RAN])
+@pytest.mark.parametrize("name", ["index", Q2, Q3, NOTHING_RAN, Q1, Q5, Q7, Q8])
 def test_a_page_opens_from_disk_without_error_request_or_overflow(
-    browser: Browser, report: Path, name: str, width: int
+    browser: Browser, report: Path, kinds: Path, name: str, width: int
 ) -> None:
     browser.problems, browser.requests = [], []
-    page = browser.open(report / f"{name}.html", width)
+    folder = report if (report / f"{name}.html").exists() else kinds
+    page = browser.open(folder / f"{name}.html", width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     expected = CHARTS.get(name, ())
     assert [chart.get_attribute("id") for chart in page.locator(".chart").all()] == list(expected)
     for key in expected:
         assert page.locator(f"#{key} svg.main-svg").first.bounding_box()["height"] > 150
         assert page.locator(f"#{key} .trace").count() + page.locator(f"#{key} .hm").count() > 0
+    page.context.close()
+    assert browser.problems == []
+    assert all(url.startswith(("file://", "data:")) for url in browser.requests)
+
+
+@pytest.mark.browser
+def test_pictures_are_shown_from_disk_and_links_are_not_followed(browser: Browser, kinds: Path) -> None:
+    browser.problems, browser.requests = [], []
+    page = browser.open(kinds / f"{Q5}.html", 1280)
+    assert [picture.evaluate("image => image.naturalWidth") for picture in page.locator("img").all()] == [688, 688]
+    assert page.locator(".literature a").first.get_attribute("href") == "https://arxiv.org/abs/1"
     page.context.close()
     assert browser.problems == []
     assert all(url.startswith(("file://", "data:")) for url in browser.requests)
@@ -83,7 +112,9 @@ def test_hostile_text_is_shown_as_written_and_nothing_of_it_runs(browser: Browse
     for width in (1280, 390):
         page = browser.open(path, width)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.locator("img").count() == 0
+        assert page.locator("img").count() == 1, "the picture"
+        assert page.locator("img").evaluate("image => image.naturalWidth") == 688
+        assert page.locator("figcaption", has_text=HOSTILE).count() == 1
         assert f"{HOSTILE} one" in page.locator("#accuracy .legendtext").first.text_content()
         page.context.close()
     assert browser.problems == []
@@ -114,4 +145,10 @@ def test_the_table_of_arms_sorts_by_a_click_with_empty_cells_last(browser: Brows
     button.click()
     assert first.text_content() == "SGD, learning rate 0.0005"
     assert last.text_content() == "SGD with momentum, learning rate 0.1"
+    fits = page.locator("table.sortable tbody td:nth-child(6)")
+    page.locator("th button", has_text="Fit").click()
+    assert fits.first.text_content() == "underfit 2 of 31 well fit", "the arm with the fewest underfit seeds"
+    page.locator("th button", has_text="Fit").click()
+    assert fits.first.text_content() == "underfit 3 of 3"
+    assert fits.last.text_content() == "\N{EN DASH}"
     page.context.close()

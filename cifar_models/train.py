@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cifar_models.augmentation import augment, draw_parameters, num_samples
-from cifar_models.config import TrainConfig
+from cifar_models.config import PublishedConfig, TrainConfig
 from cifar_models.data import DataError, Split
 from cifar_models.images import DeviceImages, channel_statistics
 from cifar_models.models import build_model
@@ -22,7 +22,10 @@ from cifar_models.published import input_statistics
 from cifar_models.records import EpochRecord, TestRecord
 
 EVAL_BATCH = 1000
-"""Images that are evaluated at a time; decides memory, not results."""
+"""Images that our own networks evaluate at a time."""
+
+PUBLISHED_EVAL_BATCH = 250
+"""Images that published networks, which need several times the memory, evaluate at a time."""
 
 
 def train(
@@ -124,7 +127,8 @@ def predict(model: nn.Module, images: DeviceImages, statistics: tuple[Tensor, Te
     """Log-probabilities `(N, K) float32` of all images, in evaluation mode."""
     model.eval()
     outputs = []
-    for batch in torch.split(images.images, EVAL_BATCH):
+    size = PUBLISHED_EVAL_BATCH if isinstance(config.model, PublishedConfig) else EVAL_BATCH
+    for batch in torch.split(images.images, size):
         with autocast(config, batch.device):
             logits_BK = model(images.normalised(batch, *statistics))
         outputs.append(F.log_softmax(logits_BK.float(), dim=1))

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from grid.ledger import Ledger, TrialRecord
 from grid.progress import ProgressDisplay, RunState
 from grid.resources import Resources
 from grid.trial import Recorder, run_trial
+
+ANSI_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 MAX_WORKER_LOSSES = 2
 """Times a trial is started again after its process or node was lost; its own errors are never retried in a run."""
@@ -122,6 +125,16 @@ def ray_cluster() -> Iterator[None]:
         ray.shutdown()
 
 
+def explain_loss(error: str) -> str:
+    """One line of what Ray says of a trial whose process is gone.
+
+    Of an exception that is the last line, as in any traceback; of a lost process or node it is the first.
+    """
+    lines = [line.strip() for line in ANSI_COLOR.sub("", error).splitlines() if line.strip()]
+    told = lines[-1] if any(line.startswith("File ") for line in lines) else lines[0]
+    return f"{told} (tried {MAX_WORKER_LOSSES + 1} times)"
+
+
 def _fingerprint(trial: Trial) -> str:
     return str(trial.config["spec"]["fingerprint"])
 
@@ -130,13 +143,13 @@ def _record_lost(trials: Mapping[str, TrainConfig], result: tune.Result, dataset
     """Commits a trial that could not do so itself, because its process was gone."""
     assert result.config is not None
     fingerprint = result.config["spec"]["fingerprint"]
-    reason = f"{type(result.error).__name__}: {result.error}".splitlines()[0]
+    reason = explain_loss(str(result.error))
     ledger.commit(
         TrialRecord(
             fingerprint=fingerprint,
-            status="out_of_memory" if "OutOfMemory" in reason else "error",
+            status="out_of_memory" if "OutOfMemoryError" in str(result.error) else "error",
             reason=reason,
-            traceback=str(result.error),
+            traceback=ANSI_COLOR.sub("", str(result.error)),
             config=trials[fingerprint],
             data_fingerprint=dataset.fingerprint,
             training_version=TRAINING_VERSION,

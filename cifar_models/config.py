@@ -139,6 +139,10 @@ class PublishedConfig(Frozen):
         return self
 
 
+Architecture = Literal["residual_cnn", "resnet50", "resnext50", "densenet121", "efficientnet_lite0"]
+"""Every family of networks."""
+
+
 def _residual_unless_named(value: Any) -> Any:
     return {"architecture": "residual_cnn", **value} if isinstance(value, dict) else value
 

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from cifar_models.augmentation import augment, draw_parameters, num_samples
 from cifar_models.config import PublishedConfig, TrainConfig
@@ -54,52 +56,25 @@ def train(
     images = DeviceImages(data.train_images, data.train_labels, device, layout)
     val = DeviceImages(data.val_images, data.val_labels, device, layout)
     statistics = input_statistics(config.model, device) or channel_statistics(images.images)
-    num_train = num_samples(config.augmentation, len(images))
-    num_steps = num_train // config.batch_size
+    num_steps = num_samples(config.augmentation, len(images)) // config.batch_size
     if num_steps == 0:
-        raise DataError(f"batch_size {config.batch_size} is more than the {num_train} training images; lower it")
+        raise DataError(f"batch_size {config.batch_size} is more than the {len(images)} training images; lower it")
 
     torch.manual_seed(random_stream(config.seed, 0))
     model = build_model(config.model, data.num_classes, weights_dir).to(device).to(memory_format=layout)
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = build_optimizer(trained, config.optimizer)
+    optimizer = build_optimizer(trained_parameters(model), config.optimizer)
     schedule = build_schedule(optimizer, config.optimizer, num_steps * config.epochs)
 
     for epoch in range(1, config.epochs + 1):
         start = time.perf_counter()
         stream = random_stream(config.seed, epoch)
-        torch.manual_seed(stream)
-        # drawn on the CPU, so that every device sees the same order and the same changes
-        generator = torch.Generator().manual_seed(stream)
-        order_S = torch.randperm(num_train, generator=generator).to(device)
-        change_SP = draw_parameters(config.augmentation, len(images), generator).to(device)
-        loss_sum = torch.zeros((), device=device)
-        num_correct = torch.zeros((), device=device, dtype=torch.int64)
-        model.train()
-        for sample_B in torch.split(order_S, config.batch_size)[:num_steps]:
-            index_B = sample_B % len(images)
-            image_BCHW, y_B = images.images[index_B], images.labels[index_B]
-            if config.augmentation.changes_images:
-                image_BCHW = augment(image_BCHW, change_SP[sample_B], config.augmentation)
-            x_BCHW = images.normalised(image_BCHW, *statistics)
-            with autocast(config, device):
-                logits_BK = model(x_BCHW)
-            loss = F.cross_entropy(logits_BK.float(), y_B)
-            penalised = loss + l1_penalty(trained, config.optimizer.l1) if config.optimizer.l1 else loss
-            optimizer.zero_grad(set_to_none=True)
-            penalised.backward()  # type: ignore[no-untyped-call]
-            lr = optimizer.param_groups[0]["lr"]
-            optimizer.step()
-            schedule.step()
-            # the sums stay on the device: to read one here would make it wait at every step
-            loss_sum += loss.detach()
-            num_correct += (logits_BK.argmax(1) == y_B).sum()
+        lr, train_loss, train_acc = train_epoch(config, model, optimizer, schedule, images, statistics, stream)
         val_loss, val_acc = measures(predict(model, val, statistics, config), val.labels)
         record = EpochRecord(
             epoch=epoch,
-            lr=float(lr),
-            train_loss=loss_sum.item() / num_steps,
-            train_acc=num_correct.item() / (num_steps * config.batch_size),
+            lr=lr,
+            train_loss=train_loss,
+            train_acc=train_acc,
             val_loss=val_loss,
             val_acc=val_acc,
             wall_s=time.perf_counter() - start,
@@ -110,6 +85,57 @@ def train(
 
     test = DeviceImages(data.test_images, data.test_labels, device, layout)
     yield test_record(predict(model, test, statistics, config), test.labels)
+
+
+def train_epoch(
+    config: TrainConfig,
+    model: nn.Module,
+    optimizer: Optimizer,
+    schedule: LRScheduler,
+    images: DeviceImages,
+    statistics: tuple[Tensor, Tensor],
+    stream: int,
+) -> tuple[float, float, float]:
+    """One pass over the training samples, in an order and with changes that `stream` decides.
+
+    Returns:
+        Learning rate of the last step, mean loss in nats without penalty, share of right answers.
+    """
+    device = images.labels.device
+    num_train = num_samples(config.augmentation, len(images))
+    num_steps = num_train // config.batch_size
+    trained = trained_parameters(model)
+    torch.manual_seed(stream)
+    # drawn on the CPU, so that every device sees the same order and the same changes
+    generator = torch.Generator().manual_seed(stream)
+    order_S = torch.randperm(num_train, generator=generator).to(device)
+    change_SP = draw_parameters(config.augmentation, len(images), generator).to(device)
+    loss_sum = torch.zeros((), device=device)
+    num_correct = torch.zeros((), device=device, dtype=torch.int64)
+    model.train()
+    for sample_B in torch.split(order_S, config.batch_size)[:num_steps]:
+        index_B = sample_B % len(images)
+        image_BCHW, y_B = images.images[index_B], images.labels[index_B]
+        if config.augmentation.changes_images:
+            image_BCHW = augment(image_BCHW, change_SP[sample_B], config.augmentation)
+        with autocast(config, device):
+            logits_BK = model(images.normalised(image_BCHW, *statistics))
+        loss = F.cross_entropy(logits_BK.float(), y_B)
+        penalised = loss + l1_penalty(trained, config.optimizer.l1) if config.optimizer.l1 else loss
+        optimizer.zero_grad(set_to_none=True)
+        penalised.backward()  # type: ignore[no-untyped-call]
+        lr = float(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+        # the sums stay on the device: to read one here would make it wait at every step
+        loss_sum += loss.detach()
+        num_correct += (logits_BK.argmax(1) == y_B).sum()
+    return lr, loss_sum.item() / num_steps, num_correct.item() / (num_steps * config.batch_size)
+
+
+def trained_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """Those that training changes."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 def random_stream(seed: int, epoch: int) -> int:

@@ -1,14 +1,12 @@
 """Weights trained on ImageNet: found on disk or downloaded, verified and loaded, never as arbitrary pickles."""
 
-import contextlib
 import functools
 import hashlib
 import http.client
 import importlib.util
 import pickle
 import re
-import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from cifar_models.config import PublishedConfig
+from cifar_models.data.download import stalling_is_an_error
 
 IMAGENET_CLASSES = 1000
 
@@ -146,21 +145,11 @@ def _download_problem(file: WeightsFile, path: Path) -> str | None:
     assert file.url is not None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _stalling_is_an_error():
+        with stalling_is_an_error(STALL_S):
             torch.hub.download_url_to_file(file.url, str(path), file.sha256_prefix, progress=False)
     except (OSError, RuntimeError, http.client.HTTPException) as error:
         return " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
     return None
-
-
-@contextlib.contextmanager
-def _stalling_is_an_error() -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALL_S)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _verify(path: Path, file: WeightsFile) -> None:

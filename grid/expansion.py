@@ -4,11 +4,11 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
-from cifar_models.config import ResidualCNNConfig, TrainConfig
+from cifar_models.config import Architecture, ResidualCNNConfig, TrainConfig
 from grid.errors import QuestionError, UserError, explain, field_of, first_error
 from grid.question import Budget, CellBlock, Overrides, Profile, SourcedQuestion
 from grid.sourced_yaml import Location
@@ -95,10 +95,10 @@ def make_study(
 
     Args:
         question: The question.
-        profile_name: Name of the profile.
-        profile: The profile.
-        dataset: Value of `data.name`.
-        dataset_label: Name of the data set in file names.
+        profile_name: Name of `profile`.
+        profile: The budget.
+        dataset: Value of `data.name`; `dataset_label` is what it is called in file names.
+        dataset_label: See `dataset`.
         precision: The number format that suits the machine, where nothing else names one.
         num_seeds: Number of seeds, instead of the profile's.
         overrides: Fields that the user set for this run.
@@ -110,12 +110,13 @@ def make_study(
     """
     spec = question.question
     budget = spec.profiles.get(profile_name, Budget())
+    run_wide = {**(overrides or {}), "data.name": dataset}
     _refuse_too_many(question)
     cells: list[_Cell] = []
     for index, block in enumerate(spec.cells):
         _refuse_axes(question, block, overrides or {})
         for changes in _expand(question, block, ("cells", index), winners or {}):
-            architecture = _architecture([spec.base, budget.set, overrides or {}, *(values for values, _ in changes)])
+            architecture = _architecture([spec.base, budget.set, run_wide, *(values for values, _ in changes)])
             here: Location = ("profiles", profile_name)
             layers: list[Layer] = [
                 ({"precision": precision}, None),
@@ -124,8 +125,7 @@ def make_study(
                 (profile.by_architecture.get(architecture, {}), None),
                 (budget.set, (*here, "set")),
                 (budget.by_architecture.get(architecture, {}), (*here, "by_architecture", architecture)),
-                ({"data.name": dataset}, None),
-                (overrides or {}, None),
+                (run_wide, None),
             ]
             cells.append(_Cell(question, [*layers, *changes], block, changes))
     axes, arms = _make_arms(question, cells)
@@ -142,10 +142,11 @@ def make_study(
     )
 
 
-def _architecture(layers: list[Overrides]) -> str:
+def _architecture(layers: list[Overrides]) -> Architecture:
     """The architecture that the last of `layers` to name one names."""
     named = [layer["model.architecture"] for layer in layers if "model.architecture" in layer]
-    return str(named[-1]) if named else DEFAULT_ARCHITECTURE
+    # whatever a user wrote there is looked up, and refused later, as text
+    return cast(Architecture, str(named[-1])) if named else DEFAULT_ARCHITECTURE
 
 
 def _expand(question: SourcedQuestion, block: CellBlock, here: Location, winners: Winners) -> Iterator[list[Layer]]:

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
-from cifar_models.config import Frozen
+from cifar_models.config import Architecture, Frozen
 from grid.errors import QuestionError, UserError, explain, first_error
 from grid.sourced_yaml import SourcedYaml, read_yaml
 
@@ -84,7 +84,7 @@ class Budget(Frozen):
     """
 
     set: dict[str, Any] = {}
-    by_architecture: dict[str, dict[str, Any]] = {}
+    by_architecture: dict[Architecture, dict[str, Any]] = {}
     seeds: int | None = Field(default=None, ge=1, le=1000)
 
 
@@ -138,6 +138,9 @@ class SourcedQuestion:
                 f"{source.path}: the file's name is the question's name and may hold only a-z, 0-9 and '-'; rename it"
             )
         self.question = _validate(Question, source)
+        for profile in self.question.profiles.keys() - read_profiles().keys():
+            message = f"profiles: there is no profile {profile!r}; there are {', '.join(read_profiles())}"
+            raise source.error(("profiles", profile), message)
 
     @cached_property
     def text(self) -> str:
@@ -145,6 +148,7 @@ class SourcedQuestion:
         return self.source.path.read_text(encoding="utf-8")
 
 
+@cache
 def read_profiles() -> dict[str, Profile]:
     """The profiles, by name."""
     source = read_yaml(PROFILES)

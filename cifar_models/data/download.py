@@ -34,7 +34,7 @@ def download(cifar: Cifar, data_dir: Path) -> None:
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         # Moved into place as a whole: an interrupted download, or a second one at the same time, leaves no half.
-        with tempfile.TemporaryDirectory(dir=data_dir, prefix=".download-") as unpacked, _stalling_is_an_error():
+        with tempfile.TemporaryDirectory(dir=data_dir, prefix=".download-") as unpacked, stalling_is_an_error(STALL_S):
             has_archive = (data_dir / published.filename).is_file()
             archive_dir = data_dir if has_archive else unpacked
             download_and_extract_archive(published.url, archive_dir, unpacked, published.filename, published.tgz_md5)
@@ -60,9 +60,10 @@ def _move_into_place(source: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _stalling_is_an_error() -> Iterator[None]:
+def stalling_is_an_error(seconds: float) -> Iterator[None]:
+    """Whoever waits for so long without a byte, inside this, gets an `OSError`."""
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(STALL_S)
+    socket.setdefaulttimeout(seconds)
     try:
         yield
     finally:

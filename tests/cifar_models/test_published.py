@@ -1,6 +1,5 @@
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,15 +21,6 @@ PUBLISHED_SIZES = {
     "densenet121": (7_978_856, 1024),
     LITE0: (4_652_008, 1280),
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Layers this small are slower on several threads, by far where other processes want them too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def make_config(architecture: str, **changes: Any) -> PublishedConfig:

@@ -1,20 +1,9 @@
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
 
 from cifar_models.config import ResidualCNNConfig
 from cifar_models.models import Block, ResidualCNN, survival_rates
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Layers this small are slower on several threads, by far where other processes want them too."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def make_block(survival: float, *, batch_norm: bool = False) -> Block:

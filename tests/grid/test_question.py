@@ -63,6 +63,16 @@ def study(path: Path, **options: object) -> Study:
             "cells:\n  - set: {model.architecture: resnet50, model.filters: [8]}\n",
             "4: model.filters: unknown field; known are architecture, stem",
         ),
+        ("cells:\n  - set: {model.architecture: [resnet50]}\n", "4: model.architecture: "),
+        (
+            "cells: [{}]\nprofiles: {quik: {seeds: 2}}\n",
+            "4: profiles: there is no profile 'quik'; there are quick, cpu",
+        ),
+        (
+            "cells: [{}]\nprofiles: {quick: {by_architecture: {resnet51: {epochs: 1}}}}\n",
+            "'resnet51' is not one of 'residual_cnn', 'resnet50'",
+        ),
+        ("cells: [{}]\nanswers: [{asked: a, answer: b, source: c, link: 'javascript:x'}]\n", "4: answers.0.link: "),
         ("cells: []\n", "3: cells: [] is not allowed: list should have at least 1 item"),
         ("cells:\n  - product: {optimizer.lr: []}\n", "4: cells.0.product.optimizer.lr: [] is not allowed"),
         (

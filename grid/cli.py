@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from grid import session
-from grid.errors import UserError
+from grid.errors import LostClusterError, UserError
 from grid.question import catalogue, find_question, read_profiles
 from grid.request import Request
 from grid.resources import Resources
@@ -125,6 +125,9 @@ def main(arguments: list[str] | None = None) -> None:
     except UserError as error:
         print(f"cifar-grid: {error}", file=sys.stderr)
         sys.exit(2)
+    except LostClusterError as error:
+        print(f"cifar-grid: {error}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _request(

@@ -1,4 +1,4 @@
-"""The mistakes a user can make; the command line prints each as one line and exits with code 2."""
+"""What can go wrong outside this project: the command line prints each as one line, without a traceback."""
 
 from collections.abc import Mapping
 from typing import Any, get_args
@@ -12,6 +12,10 @@ class UserError(Exception):
 
 class QuestionError(UserError):
     """A question file that can't be used: names the file and, where known, line, field, value and what is allowed."""
+
+
+class LostClusterError(Exception):
+    """Ray went away in the middle of a run. Its message says what is kept and how to go on."""
 
 
 def first_error(error: ValidationError) -> Mapping[str, Any]:

@@ -7,22 +7,28 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
+from ray.exceptions import RayError
 from ray.tune.experiment import Trial
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cifar_models.config import TRAINING_VERSION, TrainConfig
 from cifar_models.data import Dataset
 from cifar_models.device import WORKER_ENVIRONMENT, default_device
+from grid.errors import LostClusterError, UserError
 from grid.ledger import Ledger, TrialRecord
 from grid.progress import ProgressDisplay, RunState
 from grid.resources import Resources
 from grid.trial import Recorder, run_trial
 
 ANSI_COLOR = re.compile(r"\x1b\[[0-9;]*m")
+
+AUTOSCALING_CONFIG = Path("~/ray_bootstrap_config.yaml").expanduser()
+"""Where `ray up` leaves its configuration on the head; the autoscaler of the cluster reads it."""
 
 MAX_WORKER_LOSSES = 2
 """Times a trial is started again after its process or node was lost; its own errors are never retried in a run."""
@@ -71,8 +77,14 @@ def train_all(
         ledger: Where they are committed, on this node.
         resources: What each may use.
         display: Shows the progress.
+
+    Raises:
+        UserError: A trial asks for more than any node has.
+        LostClusterError: Ray was stopped while it ran.
     """
+    gpus = resources.gpus if resources.gpus is not None else float(default_device().type == "cuda")
     with ray_cluster(), tempfile.TemporaryDirectory(prefix="cifar-grid-tune-") as scratch:
+        check_a_trial_fits(resources.cpus, gpus)
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         recorder = ray.remote(Recorder).options(num_cpus=0, scheduling_strategy=here).remote(ledger.root.resolve())
         trainable = tune.with_parameters(
@@ -82,7 +94,6 @@ def train_all(
             num_threads=resources.num_threads,
             weights_dir=resources.weights_dir.resolve() if resources.weights_dir else None,
         )
-        gpus = resources.gpus if resources.gpus is not None else float(default_device().type == "cuda")
         specs = [{"fingerprint": key, "config": config.model_dump_json()} for key, config in trials.items()]
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"cpu": resources.cpus, "gpu": gpus}),
@@ -101,7 +112,12 @@ def train_all(
                 failure_config=tune.FailureConfig(max_failures=MAX_WORKER_LOSSES),
             ),
         )
-        results = tuner.fit()
+        try:
+            results = tuner.fit()
+        except RayError as error:
+            raise LostClusterError(
+                f"Ray was lost ({type(error).__name__}); finished trials are kept: run the same command again to go on"
+            ) from error
         for index in range(len(results)):
             if results[index].error is not None:
                 _record_lost(trials, results[index], dataset, ledger)
@@ -118,11 +134,27 @@ def ray_cluster() -> Iterator[None]:
         logging_level=logging.ERROR,
         include_dashboard=False,
     )
-    logging.getLogger("ray.tune").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a trial's failure is a row, with its traceback
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def check_a_trial_fits(cpus: float, gpus: float) -> None:
+    """Refuses what would otherwise wait forever, unless an autoscaler may still start a larger node.
+
+    Raises:
+        UserError: No node has what a trial asks for.
+    """
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+    if AUTOSCALING_CONFIG.exists() or any(n.get("CPU", 0) >= cpus and n.get("GPU", 0) >= gpus for n in nodes):
+        return
+    largest = ", ".join(f"{max(node.get(name, 0) for node in nodes):g} {name}s" for name in ("CPU", "GPU"))
+    raise UserError(
+        f"a trial asks for {cpus:g} CPUs and {gpus:g} GPUs, and no node has both (at most {largest}); "
+        "lower --cpus-per-trial or --gpus-per-trial"
+    )
 
 
 def explain_loss(error: str) -> str:

@@ -98,6 +98,14 @@ def test_a_reused_worker_computes_the_bits_of_a_fresh_process(finished: Path) ->
     assert again[-1].true_prob.tobytes() == ledger.predictions(latest.fingerprint)["true_prob"].tobytes()
 
 
+def test_what_no_node_has_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    path = question(tmp_path, "0.01")
+    done = command("run", path, "--results", tmp_path / "results", "--gpus-per-trial", 1000, "--precision", "fp32")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "a trial asks for 1 CPUs and 1000 GPUs, and no node has both" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_grown_axis_trains_only_its_new_cells(finished: Path, tmp_path: Path) -> None:
     grown = question(tmp_path, "0.01, 0.03, 0.1")
     before = snapshot(finished / "results")

@@ -8,8 +8,8 @@ BIN := $(VENV)/bin
 help: ## What there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
 
-run: setup ## Both questions on the embedded digits, then where to look
-	$(BIN)/cifar-grid run --profile quick
+run: setup ## Two questions on the embedded digits, then where to look
+	$(BIN)/cifar-grid run q2 q3 --profile quick
 
 test: setup ## All tests
 	$(BIN)/python -m pytest

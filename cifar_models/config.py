@@ -12,12 +12,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 IMAGE_SIZE = 32
 """Height and width, in pixels, of every image that a model here receives."""
 
+MAX_FILTERS = 16_384
+"""More is a slip of the pen; like the other upper bounds it only keeps numbers to what a machine can count."""
+
 TRAINING_VERSION = 1
 """Version of the code that trains; part of every trial's fingerprint.
 
 Raise it whenever the same configuration would give other numbers than before (a golden test says when),
 so that trials of the old code are not taken for trials of the new.
 """
+
+
+DatasetName = Literal["digits", "cifar10", "cifar100", "folder"]
+"""Every data set, or way that one lies on disk."""
 
 
 class Frozen(BaseModel):
@@ -38,9 +45,9 @@ class DataConfig(Frozen):
         split_seed: Seed of the division. It is not the trial's seed: all trials share one split.
     """
 
-    name: Literal["digits", "cifar10", "cifar100", "folder"] = "cifar10"
-    train_size: int | None = Field(default=None, ge=2)
-    test_size: int | None = Field(default=None, ge=1)
+    name: DatasetName = "cifar10"
+    train_size: int | None = Field(default=None, ge=2, le=1_000_000_000)
+    test_size: int | None = Field(default=None, ge=1, le=1_000_000_000)
     val_fraction: float = Field(default=0.1, gt=0, lt=1)
     split_seed: int = Field(default=0, ge=0, lt=2**32)
 
@@ -65,10 +72,10 @@ class ResidualCNNConfig(Frozen):
 
     architecture: Literal["residual_cnn"] = "residual_cnn"
     filters: tuple[int, ...] = Field(default=(64,), min_length=1)
-    layers_per_block: int = Field(default=4, ge=1)
-    pool_every: int = Field(default=2, ge=1)
-    hidden_layer_count: int = Field(default=4, ge=0)
-    hidden_layer_size: int = Field(default=120, ge=1)
+    layers_per_block: int = Field(default=4, ge=1, le=1_000)
+    pool_every: int = Field(default=2, ge=1, le=1_000)
+    hidden_layer_count: int = Field(default=4, ge=0, le=1_000)
+    hidden_layer_size: int = Field(default=120, ge=1, le=100_000)
     skip: bool = True
     batch_norm: bool = True
     dropout: float = Field(default=0.1, ge=0, lt=1)
@@ -87,8 +94,8 @@ class ResidualCNNConfig(Frozen):
 
     @model_validator(mode="after")
     def _fits_the_image(self) -> Self:
-        if min(self.filters) < 1:
-            raise ValueError(f"filters {list(self.filters)}: every entry must be at least 1")
+        if min(self.filters) < 1 or max(self.filters) > MAX_FILTERS:
+            raise ValueError(f"filters {list(self.filters)}: every entry must be from 1 to {MAX_FILTERS:,}")
         if self.survival < 1 and not self.skip:
             raise ValueError("survival below 1 needs skip: a block without a shortcut can't be dropped")
         if IMAGE_SIZE >> self.num_pools < 1:
@@ -116,8 +123,8 @@ class PublishedConfig(Frozen):
 
     architecture: Literal["resnet50", "resnext50", "densenet121", "efficientnet_lite0"]
     stem: Literal["imagenet", "cifar"] = "imagenet"
-    cardinality: int = Field(default=32, ge=1)
-    width: int = Field(default=128, ge=1)
+    cardinality: int = Field(default=32, ge=1, le=16_384)
+    width: int = Field(default=128, ge=1, le=16_384)
     weights: Literal["none", "imagenet"] = "none"
     trainable: Literal["all", "last_layer"] = "all"
     input_size: int = Field(default=IMAGE_SIZE, ge=IMAGE_SIZE, le=512)
@@ -230,8 +237,8 @@ class TrainConfig(Frozen):
     model: ModelConfig = ResidualCNNConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
-    batch_size: int = Field(default=256, ge=2)
-    epochs: int = Field(default=100, ge=1)
+    batch_size: int = Field(default=256, ge=2, le=1_000_000)
+    epochs: int = Field(default=100, ge=1, le=1_000_000)
     seed: int = Field(default=0, ge=0, lt=2**32)
     precision: Literal["bf16", "fp32"] = "bf16"
     channels_last: bool = True

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -52,6 +52,7 @@ WeightsDir = Annotated[
     Path | None, typer.Option("--weights-dir", help="Where files of published weights are, before they are downloaded.")
 ]
 RESULTS = Path("results")
+UsageError: Any = typer.BadParameter.__base__  # of every wrong option; typer does not export it
 
 
 @app.command()
@@ -121,10 +122,16 @@ def main(arguments: list[str] | None = None) -> None:
     if arguments and arguments[0] not in {*commands, "--help"}:
         arguments = ["run", *arguments]
     try:
-        app(args=arguments, prog_name="cifar-grid")
+        sys.exit(app(args=arguments, prog_name="cifar-grid", standalone_mode=False))
+    except UsageError as error:
+        print(f"cifar-grid: {error.format_message()} (see cifar-grid {arguments[0]} --help)", file=sys.stderr)
+        sys.exit(2)
     except UserError as error:
         print(f"cifar-grid: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:  # a full disk, a file where a folder should be
+        print(f"cifar-grid: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(1)
     except LostClusterError as error:
         print(f"cifar-grid: {error}", file=sys.stderr)
         sys.exit(1)

@@ -12,7 +12,7 @@ from cifar_models.config import Architecture, ResidualCNNConfig, TrainConfig
 from grid.errors import QuestionError, UserError, explain, field_of, first_error
 from grid.question import Budget, CellBlock, Overrides, Profile, SourcedQuestion
 from grid.sourced_yaml import Location
-from grid.study import Arm, Axis, Study, field_value
+from grid.study import Arm, Axis, Study, field_value, has_field
 
 MAX_ARMS = 10_000
 """More arms than anyone could read a chart of; a product that exceeds it is a slip of the pen."""
@@ -184,23 +184,39 @@ def _refuse_too_many(question: SourcedQuestion) -> None:
 
 def _make_arms(question: SourcedQuestion, cells: list[_Cell]) -> tuple[tuple[Axis, ...], tuple[Arm, ...]]:
     """Merges equal cells into one arm, and names arms and axes."""
-    unique: dict[TrainConfig, _Cell] = {}
+    unique: dict[TrainConfig, list[_Cell]] = {}
     for cell in cells:
-        unique.setdefault(cell.config(), cell)
+        unique.setdefault(cell.config(), []).append(cell)
     fields = list(dict.fromkeys(field for cell in cells for field in cell.changed))
     for field in question.question.axes:
         if field not in fields:
             raise question.source.error(("axes", field), f"axes: {field!r} is varied by no cell")
-    axes = [_make_axis(question, field, list(unique)) for field in fields]
-    axes = [axis for axis in axes if len(axis.values) > 1 or len(unique) == 1]  # the others are the same in all arms
-    labels = [_label(cell, config, cell.named, axes) for config, cell in unique.items()]
+    axes = _telling_axes([_make_axis(question, field, list(unique)) for field in fields], list(unique))
+    labels = [_labels(same, config, axes, None) for config, same in unique.items()]
     if len(set(labels)) < len(labels):
-        labels = [_label(cell, config, fields, axes) for config, cell in unique.items()]
+        labels = [_labels(same, config, axes, fields) for config, same in unique.items()]
     arms = tuple(
-        Arm(label=label, values={axis.field: field_value(config, axis.field) for axis in axes}, config=config)
+        Arm(label=label, values={field: field_value(config, field) for field in fields}, config=config)
         for label, config in zip(_distinct(labels), unique, strict=True)
     )
     return tuple(axes), arms
+
+
+def _telling_axes(axes: list[Axis], configs: list[TrainConfig]) -> list[Axis]:
+    """Axes that say something that the ones before do not: not a field that is the same in all arms, or follows."""
+    telling: list[Axis] = []
+    for axis in axes:
+        values = _values(axis, configs)
+        # each value of an earlier axis goes with one value of this
+        earlier = [_values(other, configs) for other in telling]
+        follows = any(len(set(zip(other, values, strict=True))) == len(set(other)) for other in earlier)
+        if len(configs) == 1 or (len(set(values)) > 1 and not follows):
+            telling.append(axis)
+    return telling
+
+
+def _values(axis: Axis, configs: list[TrainConfig]) -> list[str]:
+    return [repr(field_value(config, axis.field)) for config in configs]
 
 
 def _make_axis(question: SourcedQuestion, field: str, configs: list[TrainConfig]) -> Axis:
@@ -216,10 +232,16 @@ def _make_axis(question: SourcedQuestion, field: str, configs: list[TrainConfig]
     return Axis(
         field=field,
         label=(spec.label if spec else None) or field.split(".")[-1].replace("_", " "),
-        scale=spec.scale if spec else "linear",
         values=tuple(values),
         names=tuple(named.get(_yaml_scalar(value), _yaml_scalar(value)) for value in values),
     )
+
+
+def _labels(cells: list[_Cell], config: TrainConfig, axes: list[Axis], fields: list[str] | None) -> str:
+    """The label of an arm; what users called it in each of its cells, if more than one has a label."""
+    first = {cell.label: cell for cell in reversed(cells)}  # the first cell of each label
+    named = [cell for cell in cells if cell.label and first[cell.label] is cell] or cells[:1]
+    return " = ".join(_label(cell, config, fields or cell.named, axes) for cell in named)
 
 
 def _label(cell: _Cell, config: TrainConfig, fields: list[str], axes: list[Axis]) -> str:
@@ -227,10 +249,12 @@ def _label(cell: _Cell, config: TrainConfig, fields: list[str], axes: list[Axis]
     parts = [cell.label] if cell.label else []
     for axis in axes:
         value = field_value(config, axis.field)
-        if axis.field in fields and value is not None:
-            name = axis.names[axis.values.index(value)]
-            bare = isinstance(value, str) or name != _yaml_scalar(value)
-            parts.append(name if bare else f"{axis.label} {name}")
+        if axis.field not in fields or not has_field(config, axis.field):
+            continue
+        name = axis.names[axis.values.index(value)] if value is not None else "null"
+        bare = isinstance(value, str) or name != _yaml_scalar(value)
+        label = axis.label.removeprefix(f"{cell.label} ")  # L2, alpha 0.1: not L2, L2 alpha 0.1
+        parts.append(name if bare else f"{label} {name}")
     if cell.is_base:
         parts.append("base")
     return ", ".join(parts) or "base"

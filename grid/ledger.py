@@ -9,6 +9,7 @@ It is the only truth about what was trained. This class owns every path and file
 import hashlib
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,6 +25,9 @@ from grid.errors import UserError
 
 Status = Literal["ok", "stopped", "diverged", "out_of_memory", "error"]
 """How a trial ended. `diverged` is a result: the same again would diverge again."""
+
+STALE_S = 3600.0
+"""Seconds after which what was never finished being written never will be."""
 
 SETTLED: frozenset[Status] = frozenset({"ok", "diverged"})
 """The ends that training again could not change; trials that ended otherwise are tried again by the next run."""
@@ -163,9 +167,12 @@ class Ledger:
             UserError: The folder can't be written.
         """
         try:
-            shutil.rmtree(self.root / ".staging", ignore_errors=True)
-            (self.root / ".staging").mkdir(parents=True)
-            probe = self.root / ".staging" / "probe"
+            staging = self.root / ".staging"
+            staging.mkdir(parents=True, exist_ok=True)
+            for left in staging.iterdir():  # by a run that was killed; a younger one may be another run's, at work
+                if time.time() - left.stat().st_mtime > STALE_S:
+                    shutil.rmtree(left, ignore_errors=True)
+            probe = staging / uuid.uuid4().hex
             probe.write_text("")
             probe.unlink()
         except OSError as error:

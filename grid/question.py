@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
 
-from cifar_models.config import Architecture, Frozen
+from cifar_models.config import Architecture, DatasetName, Frozen
 from grid.errors import QuestionError, UserError, explain, first_error
 from grid.sourced_yaml import SourcedYaml, read_yaml
 
@@ -25,17 +25,53 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pat
 """Text for a page: not empty, no control characters."""
 
 
+RUN_FIELDS = {"seed": "--seeds", "data.name": "--dataset"}
+"""Fields that are the run's choice, not a question's, and the option that makes it."""
+
+
+def flat_fields(values: Any) -> Any:
+    """Fields with their nested mappings written out: `{"model": {"skip": true}}` is `{"model.skip": true}`.
+
+    Raises:
+        ValueError: A field is the run's choice.
+    """
+    if not isinstance(values, dict):
+        return values
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            flat |= {f"{name}.{inner}": leaf for inner, leaf in flat_fields(value).items()}
+        else:
+            flat[str(name)] = value
+    for field in flat.keys() & RUN_FIELDS.keys():
+        raise ValueError(f"{field} is chosen for a whole run, with {RUN_FIELDS[field]}; leave it out")
+    return flat
+
+
+def _single_values(values: list[Any]) -> list[Any]:
+    if any(isinstance(value, dict) for value in values):
+        raise ValueError("a value of an axis is a single one; write a block with 'set' for several fields at once")
+    return values
+
+
+Fields = Annotated[dict[str, Any], BeforeValidator(flat_fields)]
+"""Values by dotted field of `TrainConfig`."""
+
+AxisValues = Annotated[
+    dict[str, Annotated[list[Any], Field(min_length=1), AfterValidator(_single_values)]], BeforeValidator(flat_fields)
+]
+"""Lists of values by dotted field."""
+
+
 class AxisSpec(Frozen):
     """How an axis is shown.
 
     Attributes:
         label: Its name on charts; the last part of the field's name if None.
-        scale: Whether its values are spaced by ratio or by difference.
         names: What to call a value, by the value as YAML writes it (`true`, `0.1`, `adam`).
     """
 
     label: Text | None = None
-    scale: Literal["linear", "log"] = "linear"
     names: dict[str, Text] = {}
 
 
@@ -69,9 +105,9 @@ class CellBlock(Frozen):
 
     label: Text | None = None
     winners_of: list[str] = []
-    set: dict[str, Any] = {}
-    product: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
-    one_at_a_time: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
+    set: Fields = {}
+    product: AxisValues = {}
+    one_at_a_time: AxisValues = {}
 
 
 class Budget(Frozen):
@@ -83,8 +119,8 @@ class Budget(Frozen):
         seeds: Number of seeds an arm is trained with; as before if None.
     """
 
-    set: dict[str, Any] = {}
-    by_architecture: dict[Architecture, dict[str, Any]] = {}
+    set: Fields = {}
+    by_architecture: dict[Architecture, Fields] = {}
     seeds: int | None = Field(default=None, ge=1, le=1000)
 
 
@@ -97,7 +133,7 @@ class Profile(Budget):
     """
 
     about: Text
-    dataset: Literal["digits", "cifar10", "cifar100", "folder"]
+    dataset: DatasetName
 
 
 class Question(Frozen):
@@ -116,7 +152,7 @@ class Question(Frozen):
     title: Text
     about: Text
     axes: dict[str, AxisSpec] = {}
-    base: dict[str, Any] = {}
+    base: Fields = {}
     cells: list[CellBlock] = Field(min_length=1)
     profiles: dict[str, Budget] = {}
     answers: list[Answer] = []
@@ -137,15 +173,14 @@ class SourcedQuestion:
             raise QuestionError(
                 f"{source.path}: the file's name is the question's name and may hold only a-z, 0-9 and '-'; rename it"
             )
+        if self.name in catalogue() and source.path.resolve().parent != CATALOGUE.resolve():
+            raise QuestionError(
+                f"{source.path}: {self.name} is a question of the catalogue; give the file another name"
+            )
         self.question = _validate(Question, source)
         for profile in self.question.profiles.keys() - read_profiles().keys():
             message = f"profiles: there is no profile {profile!r}; there are {', '.join(read_profiles())}"
             raise source.error(("profiles", profile), message)
-
-    @cached_property
-    def text(self) -> str:
-        """The file as it was written."""
-        return self.source.path.read_text(encoding="utf-8")
 
 
 @cache

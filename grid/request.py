@@ -1,20 +1,20 @@
 """What a user asks of one run: which questions, at which budget, on which images; and the plans that follow from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
 import yaml
 
-from cifar_models.config import Frozen
+from cifar_models.config import DatasetName, Frozen
 from cifar_models.data import DataError, Dataset, data_fingerprint, load, split
 from grid.errors import UserError
 from grid.expansion import Winners, make_study
 from grid.plan import StudyPlan, make_plan
-from grid.question import Profile, SourcedQuestion, catalogue, find_question, read_profiles
+from grid.question import Overrides, Profile, SourcedQuestion, catalogue, find_question, flat_fields, read_profiles
 from grid.study import Study
 
-DATASETS = ("digits", "cifar10", "cifar100", "folder")
+DATASETS: tuple[str, ...] = get_args(DatasetName)
 
 
 class Request(Frozen):
@@ -49,7 +49,7 @@ class Request(Frozen):
         dataset = self.dataset or self._profile().dataset
         if dataset not in DATASETS:
             raise UserError(f"--dataset: {dataset!r} is not one of {', '.join(DATASETS)}")
-        return _file_name(self.data_dir) if dataset == "folder" and self.data_dir else dataset
+        return f"folder-{_file_name(self.data_dir)}" if dataset == "folder" and self.data_dir else dataset
 
     def _profile(self) -> Profile:
         profiles = read_profiles()
@@ -64,7 +64,16 @@ class Request(Frozen):
             UserError: There is no such question, or its file is not usable.
         """
         found = [find_question(name) for name in self.questions or catalogue()]
-        return list({question.source.path: question for question in found}.values())
+        questions = {question.source.path.resolve(): question for question in found}
+        by_name = {question.name: question for question in questions.values()}
+        for question in questions.values():
+            if by_name[question.name] is not question:
+                raise UserError(
+                    f"two questions are called {question.name}: {question.source.path} and "
+                    f"{by_name[question.name].source.path}; give one of the files another name"
+                )
+            _check_parts(question, by_name)
+        return list(questions.values())
 
     def studies(self, questions: Sequence[SourcedQuestion], winners: Winners | None = None) -> list[Study]:
         """Questions at the budget.
@@ -78,7 +87,7 @@ class Request(Frozen):
         """
         profile = self._profile()
         dataset = self.dataset or profile.dataset
-        overrides = dict(_parse_setting(setting) for setting in self.settings)
+        overrides = {field: value for setting in self.settings for field, value in _parse_setting(setting).items()}
         precision = self.precision if self.precision != "auto" else native_precision(self.on_gpu)
         if self.precision != "auto":
             overrides["precision"] = self.precision
@@ -106,11 +115,19 @@ class Request(Frozen):
         studies = self.studies(questions, winners)
         if not studies:
             return []
+        fingerprint = self.data_fingerprint()
+        return [make_plan(study, fingerprint) for study in studies]
+
+    def data_fingerprint(self) -> str:
+        """Hash of the data set's bytes.
+
+        Raises:
+            UserError: The data is not usable.
+        """
         try:
-            fingerprint = data_fingerprint(studies[0].arms[0].config.data.name, self.data_dir)
+            return data_fingerprint(self.dataset or self._profile().dataset, self.data_dir)
         except DataError as error:
             raise UserError(str(error)) from error
-        return [make_plan(study, fingerprint) for study in studies]
 
     def load_dataset(self, plans: Sequence[StudyPlan]) -> Dataset:
         """The images, after a check that every arm can be trained on them.
@@ -121,6 +138,8 @@ class Request(Frozen):
         configs = [arm.config for plan in plans for arm in plan.study.arms]
         try:
             dataset = load(configs[0].data.name, self.data_dir)
+            if dataset.fingerprint != plans[0].data_fingerprint:
+                raise UserError("the data changed while it was read; run the same command again")
             for data in dict.fromkeys(config.data for config in configs):
                 num_train = len(split(dataset, data).train_labels)
                 batch_size = max(config.batch_size for config in configs if config.data == data)
@@ -143,13 +162,29 @@ def native_precision(on_gpu: bool | None) -> str:
     return device.native_precision(device.default_device())
 
 
-def _parse_setting(setting: str) -> tuple[str, Any]:
+def _check_parts(question: SourcedQuestion, given: Mapping[str, SourcedQuestion]) -> None:
+    """Questions that another builds on have to exist, and to find their winners by runs of their own."""
+    for index, block in enumerate(question.question.cells):
+        for part in block.winners_of:
+            known = part in given or part in catalogue()
+            if not known or (given.get(part) or find_question(part)).question.parts:
+                message = f"winners_of: {part!r} is not a question that is run and has a winner; known are "
+                simple = [name for name in dict.fromkeys([*catalogue(), *given]) if name != question.name]
+                raise question.source.error(("cells", index, "winners_of"), message + ", ".join(simple))
+
+
+def _parse_setting(setting: str) -> Overrides:
     field, equals, value = setting.partition("=")
     try:
-        if equals and field:
-            return field, yaml.safe_load(value)
-    except yaml.YAMLError:
-        pass
+        parsed = yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError):  # all come from odd values
+        equals = ""
+    if equals and field:
+        try:
+            flat: Overrides = flat_fields({field: parsed})
+        except ValueError as error:
+            raise UserError(f"--set: {error}") from None
+        return flat
     raise UserError(f"--set: {setting!r} is not FIELD=VALUE; an example is --set epochs=10")
 
 

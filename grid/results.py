@@ -15,10 +15,10 @@ from pydantic import ValidationError
 from grid.analysis import headline
 from grid.errors import UserError
 from grid.expansion import Winners
-from grid.ledger import Ledger
+from grid.ledger import DamagedTrial, Ledger
 from grid.pages import write_report
 from grid.plan import StudyPlan
-from grid.tables import make_tables, write_tables
+from grid.tables import make_tables, make_trials, write_tables
 
 
 class ResultsFolder:
@@ -40,7 +40,12 @@ class ResultsFolder:
             UserError: It can't be written.
         """
         self.ledger.prepare()
-        self.studies.mkdir(exist_ok=True)
+        try:
+            self.studies.mkdir(exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"{self.studies}: can't be made ({error.strerror}); give another folder with --results"
+            ) from error
 
     def save_plans(self, plans: Sequence[StudyPlan]) -> None:
         """Keeps the plans, in place of earlier ones of the same studies."""
@@ -56,27 +61,35 @@ class ResultsFolder:
         Raises:
             UserError: There are none, or one can't be read.
         """
-        paths = sorted(self.studies.glob("*.json"))
+        paths = sorted(path for path in self.studies.glob("*.json") if not path.name.startswith("."))
         if not paths:
             raise UserError(f"{self.root}: no results here; run a question first, or give the folder with --results")
         return [self._read_plan(path) for path in paths]
 
-    def winners(self, profile: str, dataset: str) -> Winners:
-        """What the questions that ran to their end found: values of the best arm's axes, by question.
+    def winners(self, profile: str, dataset: str, data_fingerprint: str) -> Winners:
+        """What the questions whose every trial is settled found: values of the best arm's axes, by question.
 
         Args:
             profile: Only studies at this profile count.
-            dataset: Only studies on the data set of this label count.
+            dataset: Only studies on the data set of this label count,
+            data_fingerprint: and of these bytes.
         """
         found = {}
-        for path in sorted(self.studies.glob(f"*-{profile}-{dataset}.json")):
-            plan = self._read_plan(path)
-            trials = make_tables([plan], self.ledger)["trials"].to_pandas()
-            best = headline(trials, plan.study).best
-            if best is not None and "not_run" not in set(trials["status"]):
-                values = plan.study.arms[best].values
-                found[plan.study.question] = {field: value for field, value in values.items() if value is not None}
+        for plan in self.read_plans() if self.studies.is_dir() else []:
+            study = plan.study
+            if (study.profile, study.dataset, plan.data_fingerprint) != (profile, dataset, data_fingerprint):
+                continue
+            records = self.ledger.read((trial.fingerprint for trial in plan.trials), settled_only=True)
+            best = headline(make_trials([plan], records).to_pandas(), study).best
+            if best is not None and all(trial.fingerprint in records for trial in plan.trials):
+                values = study.arms[best].values
+                found[study.question] = {field: value for field, value in values.items() if value is not None}
         return found
+
+    def set_aside_damaged(self) -> list[DamagedTrial]:
+        """Moves trials of any study here that can't be read out of the way, so that they are trained again."""
+        plans = self.read_plans() if any(self.studies.glob("*.json")) else []
+        return self.ledger.set_aside_damaged(trial.fingerprint for plan in plans for trial in plan.trials)
 
     def _read_plan(self, path: Path) -> StudyPlan:
         try:

@@ -50,6 +50,11 @@ def find_samples(study: Study, folder: Path) -> list[Strip]:
     return [strip for strip, _ in _strips(study, folder) if strip.path.is_file()]
 
 
+def samples_are_missing(study: Study, folder: Path) -> bool:
+    """Whether a study has an augmentation whose strip is not in the folder."""
+    return len(find_samples(study, folder)) < len(_strips(study, folder))
+
+
 def write_samples(study: Study, folder: Path) -> list[Strip]:
     """Draws a strip for every augmentation of a study; the same bytes every time.
 

@@ -14,6 +14,7 @@ from grid.progress import ProgressDisplay, RunState, budgets
 from grid.request import Request
 from grid.resources import Resources
 from grid.results import ResultsFolder
+from grid.samples import samples_are_missing, write_samples
 
 
 def run(request: Request, folder: ResultsFolder, resources: Resources, out: Console) -> tuple[Path, bool]:
@@ -28,16 +29,25 @@ def run(request: Request, folder: ResultsFolder, resources: Resources, out: Cons
         UserError: Something in the request, the questions, the data or the folder is not usable.
     """
     questions = request.sourced()
-    plans = request.plans([question for question in questions if not question.question.parts])
-    folder.prepare()
-    _train(request, plans, (), folder, resources, out)
     composed = [question for question in questions if question.question.parts]
-    if composed:
-        later = request.plans(composed, _winners(request, folder))
+    for question in composed:  # what is wrong in one is said now, not when its parts have been trained
+        request.studies([question], dict.fromkeys(question.question.parts, {}))
+    plans = request.plans([question for question in questions if not question.question.parts])
+    _train(request, plans, (), folder, resources, out)
+    complete = _all_ended(plans, folder)
+    for question in composed if complete else []:
+        try:
+            later = request.plans([question], _winners(request, folder))
+        except QuestionError as error:
+            out.print(str(error))
+            complete = False
+            continue
         _train(request, later, plans, folder, resources, out)
         plans = [*plans, *later]
+    for damaged in folder.set_aside_damaged():
+        out.print(f"damaged trial {damaged.fingerprint}: {damaged.problem}; moved to {damaged.moved_to}")
     index = folder.report()
-    return index, _print_outcome(plans, folder, out)
+    return index, _print_outcome(plans, folder, out) and complete
 
 
 def print_plan(request: Request, folder: ResultsFolder, out: Console) -> None:
@@ -62,7 +72,13 @@ def print_plan(request: Request, folder: ResultsFolder, out: Console) -> None:
 
 
 def _winners(request: Request, folder: ResultsFolder) -> Winners:
-    return folder.winners(request.profile, request.dataset_label())
+    return folder.winners(request.profile, request.dataset_label(), request.data_fingerprint())
+
+
+def _all_ended(plans: Sequence[StudyPlan], folder: ResultsFolder) -> bool:
+    """Whether every trial ended, in whatever way; not if the run was interrupted."""
+    fingerprints = {trial.fingerprint for plan in plans for trial in plan.trials}
+    return len(folder.ledger.read(fingerprints)) == len(fingerprints)
 
 
 def _train(
@@ -82,14 +98,16 @@ def _train(
     _print_counts(plans, count([*earlier, *plans], settled)[len(earlier) :], out)
     trials = new_trials(plans, settled)
     dataset = request.load_dataset(plans) if trials else None  # the last check before anything is written
+    folder.prepare()
     folder.save_plans(plans)
+    folder.read_plans()  # what the report could not read later is said now
+    for plan in plans:
+        if samples_are_missing(plan.study, folder.root):
+            write_samples(plan.study, folder.root)
     if dataset is None:
         return
     from grid.launch import train_all  # torch and Ray take seconds to import, and a finished run needs neither
-    from grid.samples import write_samples
 
-    for plan in plans:
-        write_samples(plan.study, folder.root)
     names = {t.fingerprint: f"{p.study.arms[t.arm].label}, seed {t.seed}" for p in plans for t in p.trials}
     with ProgressDisplay(RunState(budgets(trials), names), out) as display:
         train_all(trials, dataset, folder.ledger, resources, display)
@@ -110,6 +128,8 @@ def _print_outcome(plans: Sequence[StudyPlan], folder: ResultsFolder, out: Conso
     records = folder.ledger.read(fingerprints)
     statuses = Counter(records[f].status if f in records else "not_run" for f in dict.fromkeys(fingerprints))
     out.print("Trials: " + ", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))
+    if statuses["not_run"]:
+        out.print("Interrupted: run the same command again to go on.")
     for reason in dict.fromkeys(r.reason for r in records.values() if r.status in ("error", "out_of_memory")):
         out.print(f"  {reason}")
     return not statuses.keys() & {"error", "out_of_memory", "not_run"}

@@ -67,8 +67,9 @@ def read_yaml(path: Path) -> SourcedYaml:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise QuestionError(_syntax_message(path, error)) from error
-    except (ValueError, RecursionError) as error:  # an impossible date, or nesting without end
-        raise QuestionError(f"{path}: not usable as YAML: {error}") from error
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        # an impossible date, a tag on the wrong value, nesting without end
+        raise QuestionError(f"{path}: not usable as YAML: {' '.join(str(error).split())}") from error
     return SourcedYaml(path, value, lines)
 
 

@@ -12,14 +12,12 @@ class Axis(Frozen):
     Attributes:
         field: Its dotted name in `TrainConfig`.
         label: Its name on charts.
-        scale: `linear` or `log`.
-        values: The values tried, in the order of first appearance.
+        values: The values tried, numbers by size, others in the order of first appearance.
         names: What to call each value, beside `values`.
     """
 
     field: str
     label: str
-    scale: str
     values: tuple[Any, ...]
     names: tuple[str, ...]
 
@@ -29,7 +27,7 @@ class Arm(Frozen):
 
     Attributes:
         label: Its name on charts, unique in the study.
-        values: Its value on every axis, by field.
+        values: Its value of every field that the question varies, by field; None where it has no such field.
         config: What is trained, but for the seed.
     """
 
@@ -75,3 +73,12 @@ def field_value(config: TrainConfig, field: str) -> Any:
     for part in field.split("."):
         value = getattr(value, part, None)
     return list(value) if isinstance(value, tuple) else value
+
+
+def has_field(config: TrainConfig, field: str) -> bool:
+    """Whether a configuration has a dotted field; networks differ in theirs."""
+    *parents, leaf = field.split(".")
+    parent: Any = config
+    for part in parents:
+        parent = getattr(parent, part, None)
+    return hasattr(parent, leaf)

@@ -8,7 +8,7 @@
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,6 @@ PREDICTIONS = pa.schema(
 def make_tables(plans: Sequence[StudyPlan], ledger: Ledger) -> dict[str, pa.Table]:
     """All tables, by name. Trials that are shared by studies are a row of `trials` in each of them."""
     records = ledger.read(trial.fingerprint for plan in plans for trial in plan.trials)
-    trials = [_trial_row(plan, trial, records.get(trial.fingerprint)) for plan in plans for trial in plan.trials]
     epochs = [
         {"fingerprint": fingerprint, **epoch.model_dump()}
         for fingerprint, record in records.items()
@@ -117,10 +116,16 @@ def make_tables(plans: Sequence[StudyPlan], ledger: Ledger) -> dict[str, pa.Tabl
         _prediction_table(ledger, fingerprint) for fingerprint, record in records.items() if record.status == "ok"
     ]
     return {
-        "trials": pa.Table.from_pylist(trials, schema=TRIALS),
+        "trials": make_trials(plans, records),
         "epochs": pa.Table.from_pylist(epochs, schema=EPOCHS),
         "predictions": pa.concat_tables([PREDICTIONS.empty_table(), *predictions]),
     }
+
+
+def make_trials(plans: Sequence[StudyPlan], records: Mapping[str, TrialRecord]) -> pa.Table:
+    """The table of trials, from those that ended, by fingerprint."""
+    rows = [_trial_row(plan, trial, records.get(trial.fingerprint)) for plan in plans for trial in plan.trials]
+    return pa.Table.from_pylist(rows, schema=TRIALS)
 
 
 def write_tables(tables: dict[str, pa.Table], folder: Path) -> None:

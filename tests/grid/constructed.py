@@ -45,7 +45,7 @@ def catalogue_plan(name: str = "q2", *, profile: str = "quick", num_seeds: int |
 def small_study(labels: tuple[str, ...] = ("plain", "residual"), seeds: tuple[int, ...] = (0, 1, 2)) -> Study:
     """A study of one axis of numbers, with an arm a label."""
     values = tuple(0.001 * (index + 1) for index in range(len(labels)))
-    axis = Axis(field="optimizer.lr", label="learning rate", scale="log", values=values, names=labels)
+    axis = Axis(field="optimizer.lr", label="learning rate", values=values, names=labels)
     arms = tuple(
         Arm(label=label, values={axis.field: lr}, config=TrainConfig(optimizer=OptimizerConfig(lr=lr), epochs=3))
         for label, lr in zip(labels, values, strict=True)

@@ -47,7 +47,7 @@ def test_many_arms_are_spread_over_panels_by_the_first_axis_and_colours_by_the_s
 
 def test_with_more_axes_a_colour_is_named_by_what_the_arm_changes() -> None:
     study = catalogue_plan("q2").study
-    norm = Axis(field="model.batch_norm", label="norm", scale="linear", values=(True, False), names=("true", "false"))
+    norm = Axis(field="model.batch_norm", label="norm", values=(True, False), names=("true", "false"))
     arms = tuple(
         arm.model_copy(update={"label": f"norm {name}, {arm.label}", "values": {norm.field: value, **arm.values}})
         for value, name in zip(norm.values, norm.names, strict=True)

@@ -8,7 +8,7 @@ from grid.errors import QuestionError, UserError
 from grid.expansion import make_study
 from grid.question import Profile, SourcedQuestion, catalogue, find_question, read_profiles
 from grid.sourced_yaml import read_yaml
-from grid.study import Study
+from grid.study import Study, field_value
 
 HEAD = "title: Which?\nabout: Something.\n"
 PROFILE = Profile(about="for tests", dataset="digits", seeds=2, set={"epochs": 3})
@@ -83,7 +83,10 @@ def study(path: Path, **options: object) -> Study:
         ("", "cells: this field is required"),
         ("cells: [{}]\ncells: [{}]\n", "4: 'cells' is given twice"),
         ("cells: [{}]\naxes: {optimizer.lr: {label: rate}}\n", "4: axes: 'optimizer.lr' is varied by no cell"),
-        ("cells: [{}]\naxes: {optimizer.lr: {scale: cubic}}\n", "4: axes.optimizer.lr.scale: 'cubic' is not one of"),
+        (
+            "cells: [{}]\naxes: {optimizer.lr: {scale: log}}\n",
+            "4: axes.optimizer.lr.scale: unknown field; known are label",
+        ),
         ("cells:\n  - product: [1, 2\n", "not valid YAML"),
         ("cells: &a [{}]\nbase: *a\n", "4: YAML aliases (*a) are not allowed"),
     ],
@@ -159,3 +162,20 @@ def test_each_question_of_the_catalogue_is_complete_in_each_profile(name: str, p
     assert len(made.arms) >= 2
     assert len(made.seeds) >= 3
     assert len({arm.label for arm in made.arms}) == len(made.arms)
+
+
+def test_a_nested_mapping_is_its_fields_and_leaks_into_no_other_arm(tmp_path: Path) -> None:
+    text = """base: {model: {skip: false, dropout: 0.3}}
+cells:
+  - one_at_a_time: {model.pool_every: [1, 2], model.hidden_layer_size: [70]}
+"""
+    made = study(write(tmp_path, HEAD + text))
+    pairs = [(arm.values["model.pool_every"], arm.values["model.hidden_layer_size"]) for arm in made.arms]
+    assert pairs == [(2, 120), (1, 120), (2, 70)]
+    assert all(not field_value(arm.config, "model.skip") for arm in made.arms)
+
+
+def test_a_users_question_may_not_take_the_name_of_a_built_in_one(tmp_path: Path) -> None:
+    path = write(tmp_path, HEAD + "cells: [{}]\n", "q2-optimizers.yaml")
+    with pytest.raises(QuestionError, match=r"q2-optimizers is a question of the catalogue; give"):
+        find_question(str(path))

@@ -29,17 +29,18 @@ def make_folder(tmp_path: Path, val_accs: dict[float, float], *, finished: int =
 
 def test_the_winner_is_the_arm_with_the_best_validation(tmp_path: Path) -> None:
     folder, _ = make_folder(tmp_path, {0.1: 0.5, 0.2: 0.7, 0.3: 0.6})
-    assert folder.winners("quick", "digits") == {"mine": {"optimizer.lr": 0.2}}
+    assert folder.winners("quick", "digits", "data") == {"mine": {"optimizer.lr": 0.2}}
 
 
 def test_a_question_that_has_not_run_to_its_end_has_no_winner(tmp_path: Path) -> None:
     folder, _ = make_folder(tmp_path, {0.1: 0.5, 0.2: 0.7}, finished=1)
-    assert folder.winners("quick", "digits") == {}
+    assert folder.winners("quick", "digits", "data") == {}
 
 
 def test_another_profile_or_data_set_does_not_count(tmp_path: Path) -> None:
     folder, _ = make_folder(tmp_path, {0.1: 0.5, 0.2: 0.7})
-    assert folder.winners("paper", "digits") == folder.winners("quick", "cifar10") == {}
+    assert folder.winners("paper", "digits", "data") == folder.winners("quick", "cifar10", "data") == {}
+    assert folder.winners("quick", "digits", "other bytes") == {}
 
 
 def test_plans_are_read_back_as_they_were_saved(tmp_path: Path) -> None:

@@ -133,3 +133,31 @@ def test_what_other_questions_found_is_put_together_and_later_ones_win(tmp_path:
     assert (config.optimizer.lr, field_value(config, "model.dropout")) == (0.2, 0.3)
     with pytest.raises(QuestionError, match=r"mine\.yaml:6: builds on what two finds.*run two first"):
         study(path, winners={"one": {}})
+
+
+def test_what_two_cells_have_in_common_bears_both_labels(tmp_path: Path) -> None:
+    text = """cells:
+  - label: the report's
+    set: {optimizer.lr: 0.005}
+  - label: ours
+    winners_of: [one]
+  - label: another
+    set: {optimizer.lr: 0.1}
+"""
+    made = study(write(tmp_path, HEAD + text), winners={"one": {"optimizer.lr": 0.005}})
+    assert [arm.label for arm in made.arms] == ["the report's = ours", "another"]
+
+
+def test_a_field_that_follows_from_another_is_no_axis_but_is_kept_with_the_arm(tmp_path: Path) -> None:
+    text = """cells:
+  - set: {model.layers_per_block: 4, model.pool_every: 2}
+  - set: {model.layers_per_block: 8, model.pool_every: 4}
+"""
+    made = study(write(tmp_path, HEAD + text))
+    assert [axis.field for axis in made.axes] == ["model.layers_per_block"]
+    assert [arm.values["model.pool_every"] for arm in made.arms] == [2, 4]
+
+
+def test_all_images_is_a_value_with_a_name(tmp_path: Path) -> None:
+    made = study(write(tmp_path, HEAD + "cells:\n  - product: {data.train_size: [100, null]}\n"))
+    assert [arm.label for arm in made.arms] == ["train size 100", "train size null"]

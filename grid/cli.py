@@ -129,6 +129,8 @@ def main(arguments: list[str] | None = None) -> None:
     except UserError as error:
         print(f"cifar-grid: {error}", file=sys.stderr)
         sys.exit(2)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
     except OSError as error:  # a full disk, a file where a folder should be
         print(f"cifar-grid: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(1)

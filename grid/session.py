@@ -31,7 +31,7 @@ def run(request: Request, folder: ResultsFolder, resources: Resources, out: Cons
     questions = request.sourced()
     composed = [question for question in questions if question.question.parts]
     for question in composed:  # what is wrong in one is said now, not when its parts have been trained
-        request.studies([question], dict.fromkeys(question.question.parts, {}))
+        request.studies([question], {part: {} for part in question.question.parts})
     plans = request.plans([question for question in questions if not question.question.parts])
     _train(request, plans, (), folder, resources, out)
     complete = _all_ended(plans, folder)

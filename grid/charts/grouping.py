@@ -4,11 +4,15 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from grid.charts.cells import has_heat_map
 from grid.charts.style import QUALITATIVE, SYMBOLS, ramp
 from grid.study import Arm, Axis, Study
 
 MAX_ARMS_A_PANEL = 6
-"""More curves than that in one panel can't be followed; a second axis then spreads them over panels."""
+"""More curves than that in one panel are hard to follow; where two axes are a table, one spreads them over panels."""
+
+MOST_ARMS_A_PANEL = 10
+"""More curves than that are spread over panels whatever the axes."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +38,13 @@ class Grouping:
 
 def group_arms(study: Study) -> Grouping:
     """Spreads the arms: few share one panel; many get a panel a value of the first axis, a colour for the rest."""
-    if len(study.arms) <= MAX_ARMS_A_PANEL or len(study.axes) < 2:
+    limit = MAX_ARMS_A_PANEL if has_heat_map(study) else MOST_ARMS_A_PANEL
+    if len(study.arms) <= limit or len(study.axes) < 2:
         colours = _colours(study.axes[0] if len(study.axes) == 1 else None, len(study.arms))
         labels = tuple(arm.label for arm in study.arms)
         return Grouping(("",), labels, "", colours, _symbols(len(labels)), tuple((0, i) for i in range(len(labels))))
     first, *rest = study.axes
-    panels = [*first.names, *([f"no {first.label}"] if any(_missing(arm, first) for arm in study.arms) else [])]
+    panels = [*first.names, *(["other arms"] if any(_missing(arm, first) for arm in study.arms) else [])]
     names = [(value_name(rest[0], arm) if len(rest) == 1 else _without(first, arm)) or "default" for arm in study.arms]
     series = list(dict.fromkeys(names))
     if len(rest) == 1:

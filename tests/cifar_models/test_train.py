@@ -105,6 +105,11 @@ def test_golden_numbers_force_a_new_training_version() -> None:
         np.testing.assert_allclose(measured[name], expected, rtol=2e-3, err_msg=name)
 
 
+EVERY_CHANGE: dict[str, Any] = {f"augmentation__{name}": 0.5 for name in ("color_jitter", "rotation", "flip")}
+# plain steps, since AdaGrad's first ones grow the differences between machines beyond the tolerance
+EVERY_CHANGE |= {"augmentation__crop_padding": 4, "optimizer__name": "sgd", "optimizer__lr": 0.03}
+
+
 def golden_numbers() -> dict[str, list[float]]:
     """Losses of two epochs for each optimizer, schedule, penalty and augmentation.
 
@@ -118,11 +123,18 @@ def golden_numbers() -> dict[str, list[float]]:
         "l1": {"optimizer__l1": 0.001},
         "plain": {"model__skip": False},
         "no_norm": {"model__batch_norm": False},
+        "stochastic_depth": {"model__survival": 0.5},
+        "in_place": EVERY_CHANGE,
+        "added": EVERY_CHANGE | {"augmentation__mode": "added"},
+        # of a deep network a plain step only, as differences grow with depth and with every step
+        "published": {"model": {"architecture": "efficientnet_lite0"}, "optimizer__name": "sgd", "epochs": 1},
     }
-    return {
-        name: [e.train_loss for e in run(make_config(epochs=2, optimizer__lr=0.003, **changes))[0]]
-        for name, changes in variants.items()
-    }
+    numbers = {}
+    for name, changes in variants.items():
+        epochs, test = run(make_config(**{"epochs": 2, "optimizer__lr": 0.003, **changes}))
+        assert test is not None
+        numbers[name] = [*(loss for e in epochs for loss in (e.train_loss, e.val_loss)), test.loss]
+    return numbers
 
 
 def test_a_rate_that_is_far_too_large_diverges_and_ends_there_without_test() -> None:

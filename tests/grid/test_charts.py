@@ -51,12 +51,12 @@ def test_with_more_axes_a_colour_is_named_by_what_the_arm_changes() -> None:
     arms = tuple(
         arm.model_copy(update={"label": f"norm {name}, {arm.label}", "values": {norm.field: value, **arm.values}})
         for value, name in zip(norm.values, norm.names, strict=True)
-        for arm in study.arms[:5]
+        for arm in study.arms[:6]
     )
     grouping = group_arms(study.model_copy(update={"axes": (norm, *study.axes), "arms": arms}))
     assert grouping.panels == ("norm true", "norm false"), "a bare value says nothing without its label"
-    assert grouping.series == tuple(arm.label for arm in study.arms[:5])
-    assert grouping.places == tuple((panel, series) for panel in range(2) for series in range(5))
+    assert grouping.series == tuple(arm.label for arm in study.arms[:6])
+    assert grouping.places == tuple((panel, series) for panel in range(2) for series in range(6))
 
 
 def test_few_arms_share_a_panel() -> None:

@@ -102,7 +102,8 @@ def test_golden_numbers_force_a_new_training_version() -> None:
     assert golden["training_version"] == TRAINING_VERSION
     measured = golden_numbers()
     for name, expected in golden["numbers"].items():
-        np.testing.assert_allclose(measured[name], expected, rtol=2e-3, err_msg=name)
+        rtol = 2e-2 if name == "published" else 2e-3
+        np.testing.assert_allclose(measured[name], expected, rtol=rtol, err_msg=name)
 
 
 EVERY_CHANGE: dict[str, Any] = {f"augmentation__{name}": 0.5 for name in ("color_jitter", "rotation", "flip")}

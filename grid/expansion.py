@@ -117,17 +117,15 @@ def make_study(
         _refuse_axes(question, block, overrides or {})
         for changes in _expand(question, block, ("cells", index), winners or {}):
             architecture = _architecture([spec.base, budget.set, run_wide, *(values for values, _ in changes)])
-            here: Location = ("profiles", profile_name)
-            layers: list[Layer] = [
+            layers = [
                 ({"precision": precision}, None),
                 (spec.base, ("base",)),
-                (profile.set, None),
-                (profile.by_architecture.get(architecture, {}), None),
-                (budget.set, (*here, "set")),
-                (budget.by_architecture.get(architecture, {}), (*here, "by_architecture", architecture)),
+                *_budget_layers(profile, architecture, None),
+                *_budget_layers(budget, architecture, ("profiles", profile_name)),
                 (run_wide, None),
+                *changes,
             ]
-            cells.append(_Cell(question, [*layers, *changes], block, changes))
+            cells.append(_Cell(question, layers, block, changes))
     axes, arms = _make_arms(question, cells)
     return Study(
         question=question.name,
@@ -140,6 +138,13 @@ def make_study(
         seeds=tuple(range(num_seeds or budget.seeds or profile.seeds or 1)),
         answers=tuple(spec.answers),
     )
+
+
+def _budget_layers(budget: Budget, architecture: Architecture, here: Location | None) -> list[Layer]:
+    of_architecture = budget.by_architecture.get(architecture, {})
+    if here is None:
+        return [(budget.set, None), (of_architecture, None)]
+    return [(budget.set, (*here, "set")), (of_architecture, (*here, "by_architecture", architecture))]
 
 
 def _architecture(layers: list[Overrides]) -> Architecture:

@@ -159,7 +159,8 @@ def _trial_row(plan: StudyPlan, trial: PlannedTrial, record: TrialRecord | None)
         return row
     last = record.epochs[-1] if record.epochs else None
     train_s = sum(epoch.wall_s for epoch in record.epochs)
-    num_images = (record.num_train or 0) * len(record.epochs)
+    copies = 2 if config.augmentation.mode == "added" else 1
+    num_images = copies * (record.num_train or 0) * len(record.epochs)
     return row | {
         "epochs_run": len(record.epochs),
         **({name: getattr(last, name) for name in ("train_loss", "train_acc", "val_loss", "val_acc")} if last else {}),

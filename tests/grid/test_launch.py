@@ -98,6 +98,27 @@ def test_a_reused_worker_computes_the_bits_of_a_fresh_process(finished: Path) ->
     assert again[-1].true_prob.tobytes() == ledger.predictions(latest.fingerprint)["true_prob"].tobytes()
 
 
+def test_a_question_that_builds_on_another_is_planned_when_that_one_has_run(finished: Path, tmp_path: Path) -> None:
+    composed = tmp_path / "best.yaml"
+    composed.write_text(
+        "title: How good is the best?\nabout: What rates found, beside another.\ncells:\n"
+        "  - {label: winner, winners_of: [rates]}\n  - {label: other, set: {optimizer.lr: 0.02}}\n"
+        "base: {optimizer.name: sgd}\nprofiles:\n"
+        "  quick: {seeds: 2, set: {epochs: 2, data.train_size: 160, data.test_size: 60, model.filters: [4]}}\n"
+    )
+    alone = command("plan", composed, "--results", tmp_path / "none")
+    assert alone.returncode == 2 and "'rates' is not a question that is run" in alone.stderr
+    done = command("run", finished / "rates.yaml", composed, "--results", finished / "results")
+    assert done.returncode == 0, done.stdout + done.stderr
+    trials = pd.read_parquet(finished / "results" / "trials.parquet")
+    best = trials[trials["study"] == "best-quick-digits"].set_index(["arm_label", "seed"])
+    rates = trials[trials["study"] == "rates-quick-digits"]
+    winner = rates.groupby("optimizer_lr")["val_acc"].mean().idxmax()
+    assert best.loc[("winner", 0), "optimizer_lr"] == winner
+    assert best.loc[("winner", 0), "fingerprint"] in set(rates["fingerprint"]), "it was not trained again"
+    assert best["status"].tolist() == ["ok"] * 4
+
+
 def test_what_no_node_has_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
     path = question(tmp_path, "0.01")
     done = command("run", path, "--results", tmp_path / "results", "--gpus-per-trial", 1000, "--precision", "fp32")

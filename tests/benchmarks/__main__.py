@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from cifar_models.device import WORKER_ENVIRONMENT
+from tests.benchmarks import augmentation
 
 ROUNDS = 3
 
@@ -18,7 +19,7 @@ def measure(what: str, *, tuned: bool) -> str:
 
 
 def main() -> None:
-    """Throughput of training, ours beside the tutorials'."""
+    """Throughput of training, ours beside the tutorials', then of augmentation."""
     machine = measure("machine", tuned=False)
     precision = "bf16" if machine.endswith("bf16 in hardware") else "fp32"
     print(f"Machine: {machine}")
@@ -30,7 +31,8 @@ def main() -> None:
     print(f"  tutorial (fp32, NCHW, PIL, DataLoader)   {statistics.median(tutorial):7.1f} images/s")
     print(f"  cifar-grid ({precision}, channels_last)          {statistics.median(ours):7.1f} images/s")
     ratios = [a / b for a, b in zip(ours, tutorial, strict=True)]
-    print(f"  ratio {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})")
+    print(f"  ratio {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})", flush=True)
+    augmentation.main()
 
 
 if __name__ == "__main__":

@@ -90,12 +90,11 @@ def make_study(
 ) -> Study:
     """Expands a question into its arms.
 
-    What is set later wins: the machine's precision, the question's base, the profile, what the question changes
-    in the profile, `overrides`, and last the cells themselves.
+    Later settings win: `precision`, the base, the profile, what the question changes in it, `overrides`, the cells.
 
     Args:
         question: The question.
-        profile_name: Name of `profile`.
+        profile_name: Name of the budget, `profile`.
         profile: The budget.
         dataset: Value of `data.name`; `dataset_label` is what it is called in file names.
         dataset_label: See `dataset`.

@@ -110,21 +110,18 @@ def make_study(
     spec = question.question
     budget = spec.profiles.get(profile_name, Budget())
     run_wide = {**(overrides or {}), "data.name": dataset}
+    shared: list[Layer] = [({"precision": precision}, None), (spec.base, ("base",))]
     _refuse_too_many(question)
     cells: list[_Cell] = []
     for index, block in enumerate(spec.cells):
         _refuse_axes(question, block, overrides or {})
         for changes in _expand(question, block, ("cells", index), winners or {}):
             architecture = _architecture([spec.base, budget.set, run_wide, *(values for values, _ in changes)])
-            layers = [
-                ({"precision": precision}, None),
-                (spec.base, ("base",)),
+            budgets = [
                 *_budget_layers(profile, architecture, None),
                 *_budget_layers(budget, architecture, ("profiles", profile_name)),
-                (run_wide, None),
-                *changes,
             ]
-            cells.append(_Cell(question, layers, block, changes))
+            cells.append(_Cell(question, [*shared, *budgets, (run_wide, None), *changes], block, changes))
     axes, arms = _make_arms(question, cells)
     return Study(
         question=question.name,

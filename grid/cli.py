@@ -10,9 +10,9 @@ from rich.table import Table
 
 from grid import session
 from grid.errors import LostClusterError, UserError
-from grid.question import catalogue, find_question, read_profiles
+from grid.execution.resources import Resources
+from grid.questions.question import catalogue, find_question, read_profiles
 from grid.request import Request
-from grid.resources import Resources
 from grid.results import ResultsFolder
 
 app = typer.Typer(

@@ -9,10 +9,18 @@ import yaml
 from cifar_models.config import DatasetName, Frozen
 from cifar_models.data import DataError, Dataset, data_fingerprint, load, split
 from grid.errors import UserError
-from grid.expansion import Winners, make_study
-from grid.plan import StudyPlan, make_plan
-from grid.question import Overrides, Profile, SourcedQuestion, catalogue, find_question, flat_fields, read_profiles
-from grid.study import Study
+from grid.questions.expansion import Winners, make_study
+from grid.questions.question import (
+    Overrides,
+    Profile,
+    SourcedQuestion,
+    catalogue,
+    find_question,
+    flat_fields,
+    read_profiles,
+)
+from grid.questions.study import Study
+from grid.records.plan import StudyPlan, make_plan
 
 DATASETS: tuple[str, ...] = get_args(DatasetName)
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from grid.analysis import headline
+from grid.analysis.summaries import headline
 from grid.errors import UserError
-from grid.expansion import Winners
-from grid.ledger import DamagedTrial, Ledger
-from grid.pages import write_report
-from grid.plan import StudyPlan
-from grid.tables import make_tables, make_trials, write_tables
+from grid.questions.expansion import Winners
+from grid.records.ledger import DamagedTrial, Ledger
+from grid.records.plan import StudyPlan
+from grid.records.tables import make_tables, make_trials, write_tables
+from grid.report.pages import write_report
 
 
 class ResultsFolder:

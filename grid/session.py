@@ -8,13 +8,13 @@ from rich.console import Console
 from rich.table import Table
 
 from grid.errors import QuestionError
-from grid.expansion import Winners
-from grid.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
-from grid.progress import ProgressDisplay, RunState, budgets
+from grid.execution.progress import ProgressDisplay, RunState, budgets
+from grid.execution.resources import Resources
+from grid.questions.expansion import Winners
+from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
+from grid.report.samples import samples_are_missing, write_samples
 from grid.request import Request
-from grid.resources import Resources
 from grid.results import ResultsFolder
-from grid.samples import samples_are_missing, write_samples
 
 
 def run(request: Request, folder: ResultsFolder, resources: Resources, out: Console) -> tuple[Path, bool]:
@@ -106,7 +106,9 @@ def _train(
             write_samples(plan.study, folder.root)
     if dataset is None:
         return
-    from grid.launch import train_all  # torch and Ray take seconds to import, and a finished run needs neither
+    from grid.execution.launch import (
+        train_all,
+    )  # torch and Ray take seconds to import, and a finished run needs neither
 
     names = {t.fingerprint: f"{p.study.arms[t.arm].label}, seed {t.seed}" for p in plans for t in p.trials}
     with ProgressDisplay(RunState(budgets(trials), names), out) as display:

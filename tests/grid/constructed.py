@@ -10,11 +10,11 @@ import plotly.graph_objects as go
 
 from cifar_models.config import OptimizerConfig, TrainConfig
 from cifar_models.records import EpochRecord, TestRecord
-from grid.expansion import make_study
-from grid.ledger import Ledger, Status, TrialRecord
-from grid.plan import PlannedTrial, StudyPlan, make_plan
-from grid.question import find_question, read_profiles
-from grid.study import Arm, Axis, Study
+from grid.questions.expansion import make_study
+from grid.questions.question import find_question, read_profiles
+from grid.questions.study import Arm, Axis, Study
+from grid.records.ledger import Ledger, Status, TrialRecord
+from grid.records.plan import PlannedTrial, StudyPlan, make_plan
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 """A label that would run a script if it reached a page as it is."""

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from cifar_models.config import AugmentationConfig
-from grid.ledger import Ledger
-from grid.pages import write_report
-from grid.plan import make_plan
-from grid.question import Answer
-from grid.samples import write_samples
-from grid.tables import make_tables
+from grid.questions.question import Answer
+from grid.records.ledger import Ledger
+from grid.records.plan import make_plan
+from grid.records.tables import make_tables
+from grid.report.pages import write_report
+from grid.report.samples import write_samples
 from tests.grid.constructed import (
     DATA_FINGERPRINT,
     HOSTILE,

@@ -4,10 +4,10 @@ import pytest
 
 from cifar_models.records import EpochRecord
 from grid.errors import UserError
-from grid.plan import StudyPlan, make_plan
+from grid.records.plan import StudyPlan, make_plan
 from grid.results import ResultsFolder
-from tests.grid.test_ledger import predictions, record
-from tests.grid.test_question import HEAD, study, write
+from tests.grid.questions.test_question import HEAD, study, write
+from tests.grid.records.test_ledger import predictions, record
 
 
 def make_folder(tmp_path: Path, val_accs: dict[float, float], *, finished: int = 2) -> tuple[ResultsFolder, StudyPlan]:

@@ -1,7 +1,0 @@
-"""The charts, a file each: functions that make a chart's data from tables, and functions that draw it."""
-
-from grid.charts.cells import has_heat_map, heat_map
-from grid.charts.learning import learning_curves
-from grid.charts.measures import final_measures
-
-__all__ = ["final_measures", "has_heat_map", "heat_map", "learning_curves"]

@@ -1,0 +1,84 @@
+"""A question at one budget: every arm with its complete configuration, and the seeds that all arms share."""
+
+from typing import Any
+
+from cifar_models.config import Frozen, TrainConfig
+from grid.questions.question import Answer
+
+
+class Axis(Frozen):
+    """A field that varies between arms.
+
+    Attributes:
+        field: Its dotted name in `TrainConfig`.
+        label: Its name on charts.
+        values: The values tried, numbers by size, others in the order of first appearance.
+        names: What to call each value, beside `values`.
+    """
+
+    field: str
+    label: str
+    values: tuple[Any, ...]
+    names: tuple[str, ...]
+
+
+class Arm(Frozen):
+    """One setting that is compared with the others.
+
+    Attributes:
+        label: Its name on charts, unique in the study.
+        values: Its value of every field that the question varies, by field; None where it has no such field.
+        config: What is trained, but for the seed.
+    """
+
+    label: str
+    values: dict[str, Any]
+    config: TrainConfig
+
+
+class Study(Frozen):
+    """A question at one profile and on one data set.
+
+    Attributes:
+        question: Name of the question.
+        title: The question in words.
+        about: What is compared and why.
+        profile: Name of the profile.
+        dataset: Name of the data set, for people and file names.
+        axes: The fields that vary.
+        arms: The settings.
+        seeds: The seeds that every arm is trained with.
+        answers: What the literature says of the question, apart from any run.
+    """
+
+    question: str
+    title: str
+    about: str
+    profile: str
+    dataset: str
+    axes: tuple[Axis, ...]
+    arms: tuple[Arm, ...]
+    seeds: tuple[int, ...]
+    answers: tuple[Answer, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the study's page and file: unique for a question, profile and data set."""
+        return f"{self.question}-{self.profile}-{self.dataset}"
+
+
+def field_value(config: TrainConfig, field: str) -> Any:
+    """The value of a dotted field, as JSON would hold it (lists, not tuples)."""
+    value: Any = config
+    for part in field.split("."):
+        value = getattr(value, part, None)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def has_field(config: TrainConfig, field: str) -> bool:
+    """Whether a configuration has a dotted field; networks differ in theirs."""
+    *parents, leaf = field.split(".")
+    parent: Any = config
+    for part in parents:
+        parent = getattr(parent, part, None)
+    return hasattr(parent, leaf)

@@ -1,0 +1,1 @@
+"""Pages for people: their content, their charts, the files."""

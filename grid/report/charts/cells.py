@@ -1,0 +1,126 @@
+"""Chart: a heat map of the mean accuracy in every cell of a question with two axes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from grid.analysis.summaries import STATUSES, arm_summaries
+from grid.formats import percent, status_words
+from grid.questions.study import Axis, Study
+from grid.report.charts.style import make_figure, plain
+
+ROW = 76
+"""Pixels a row, room for three lines."""
+MIN_CELL, ROW_NAMES = 62, 100
+"""Pixels that a cell's text and the names of the rows need in width."""
+NAMES = {"val_acc": "validation", "test_acc": "test"}
+SCALE = ((0, "#fbf2df"), (0.5, "#d3e3e2"), (1, "#74afdc"))
+"""Pale all along, so that plotly writes dark on every cell."""
+FAILED = "#d9dce0"
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A table of cells, `rows` by `columns`: the values of the first axis by those of the second.
+
+    Attributes:
+        mean: Mean over the seeds that are ok; None without any.
+        text: What is written in the cell, a line an entry: the mean and n, and what became of the other trials.
+        hover: Labels of the arms, and why trials of it are not ok.
+        span: Lowest and highest mean, of validation and test together, so that both charts share their colours.
+    """
+
+    mean: list[list[float | None]]
+    text: list[list[list[str]]]
+    hover: list[list[list[str]]]
+    span: tuple[float, float]
+
+
+def has_heat_map(study: Study) -> bool:
+    """Whether the study is a table: two axes of two or more values, more than three quarters of all cells tried.
+
+    One axis at a time fills three quarters of a table at most: of two by two, all but one.
+    """
+    if len(study.axes) != 2 or any(len(axis.values) < 2 for axis in study.axes):
+        return False
+    complete = all(arm.values.get(axis.field) is not None for arm in study.arms for axis in study.axes)
+    return complete and len(study.arms) * 4 > 3 * len(study.axes[0].values) * len(study.axes[1].values)
+
+
+def heat_map(trials: pd.DataFrame, study: Study, measure: str = "val_acc") -> go.Figure | None:
+    """Draws the mean of `measure` in each cell; None if there is no table or no trial is ok.
+
+    Cells without a mean say what became of their trials; those that were never planned show a dash.
+    """
+    if not has_heat_map(study) or not (summaries := arm_summaries(trials, study))["ok"].any():
+        return None
+    cells = make_cells(summaries, study, measure)
+    unknown = [[0 if value is None else None for value in row] for row in cells.mean]
+    columns, rows = (list(range(len(axis.values))) for axis in (study.axes[1], study.axes[0]))
+    common = {
+        "x": columns,
+        "y": rows,
+        "text": [["<br>".join(plain(line) for line in cell) for cell in row] for row in cells.text],
+        "hovertext": [["<br>".join(plain(line, 50) for line in cell) for cell in row] for row in cells.hover],
+        "hoverinfo": "text",
+        "texttemplate": "%{text}",
+        "textfont": {"size": 11.5},
+        "xgap": 3,
+        "ygap": 3,
+        "showscale": False,
+    }
+    low, high = cells.span
+    traces = [
+        go.Heatmap(z=unknown, colorscale=[[0, FAILED], [1, FAILED]], name="no result", **common),
+        go.Heatmap(z=cells.mean, zmin=low, zmax=max(high, low + 1e-6), colorscale=SCALE, name=NAMES[measure], **common),
+    ]
+    return make_figure(traces, _layout(study, 30), _layout(study, 11), min_width=len(columns) * MIN_CELL + ROW_NAMES)
+
+
+def make_cells(summaries: pd.DataFrame, study: Study, measure: str) -> Cells:
+    """The table of a measure, from the summaries of arms."""
+    first, second = study.axes
+    shape = range(len(first.values)), range(len(second.values))
+    mean: list[list[float | None]] = [[None for _ in shape[1]] for _ in shape[0]]
+    text = [[["\N{EN DASH}"] for _ in shape[1]] for _ in shape[0]]
+    hover = [[["not part of the question"] for _ in shape[1]] for _ in shape[0]]
+    for summary, arm in zip(summaries.to_dict("records"), study.arms, strict=True):
+        row, column = (axis.values.index(arm.values[axis.field]) for axis in (first, second))
+        others = {s: int(summary[s]) for s in STATUSES if s != "ok" and summary[s]}
+        failed = [f"{count} {status_words(status)}" for status, count in others.items()]
+        if summary["ok"]:
+            mean[row][column] = float(summary[f"{measure}_mean"])
+            text[row][column] = [percent(mean[row][column]), f"n = {summary['ok']}", *failed]
+        else:
+            text[row][column] = [status_words(status) for status in others]
+        name = f"{NAMES[measure]} accuracy {percent(summary[f'{measure}_mean'])}, mean of {summary['ok']}"
+        hover[row][column] = [arm.label, name, *str(summary["reasons"]).splitlines()]
+    means = summaries[["val_acc_mean", "test_acc_mean"]]
+    return Cells(mean, text, hover, (float(means.min().min()), float(means.max().max())))
+
+
+def _layout(study: Study, row_name_width: int) -> dict[str, Any]:
+    first, second = study.axes
+    return {
+        "height": len(first.values) * ROW + 70,
+        "margin": {"l": 10, "r": 10, "t": 8, "b": 58},
+        "xaxis": _axis(second, 12) | {"title": {"text": plain(second.label, 40), "standoff": 8}},
+        "yaxis": _axis(first, row_name_width) | {"autorange": "reversed"},
+        "font": {"size": 12},
+    }
+
+
+def _axis(axis: Axis, name_width: int) -> dict[str, Any]:
+    return {
+        "tickmode": "array",
+        "tickvals": list(range(len(axis.values))),
+        "ticktext": [plain(name, name_width) for name in axis.names],
+        "showgrid": False,
+        "zeroline": False,
+        "automargin": True,
+        "tickangle": 0,
+        "ticks": "",
+        "type": "linear",
+    }

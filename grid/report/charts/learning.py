@@ -1,0 +1,176 @@
+"""Chart: accuracy or loss while training, the mean over seeds and the range around it, an arm a line."""
+
+import math
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from grid.analysis.summaries import curves, trials_of
+from grid.formats import plural, status_words
+from grid.questions.study import Study
+from grid.report.charts.grouping import Grouping, group_arms
+from grid.report.charts.panels import NARROW, WIDE, Axes, axes_of, panel_layout
+from grid.report.charts.style import FAILURE, make_figure, plain, translucent
+
+Measure = Literal["acc", "loss"]
+NAMES = {"acc": "accuracy", "loss": "loss"}
+MAX_MARKED_EPOCHS = 15
+"""Lines of more epochs carry no marker at each, which would only thicken them."""
+CEILING = 2.0
+"""A loss axis ends at so many times the median loss of the first epoch: one exploding arm must not flatten the rest."""
+
+
+def learning_curves(
+    trials: pd.DataFrame, epochs: pd.DataFrame, study: Study, measure: Measure = "acc"
+) -> go.Figure | None:
+    """Draws the curves of all arms; None if no trial has one.
+
+    Solid is validation, with a band from the lowest to the highest seed; dashed is train. A cross is where a trial
+    ended without finishing.
+    """
+    points = curves(trials, epochs, study)
+    if points.empty:
+        return None
+    grouping = group_arms(study)
+    traces = [*_legend(grouping)]
+    for arm, curve in points.groupby("arm"):
+        traces += _arm_traces(int(str(arm)), curve, study, grouping, measure)
+    traces += _end_traces(early_ends(trials, epochs, study), study, grouping, measure)
+    notes = curveless(points, trials, study, grouping)
+    axes = _axes(points, measure)
+    wide, narrow = (panel_layout(grouping, notes, axes, width) for width in (WIDE, NARROW))
+    return make_figure(traces, wide, narrow)
+
+
+def early_ends(trials: pd.DataFrame, epochs: pd.DataFrame, study: Study) -> pd.DataFrame:
+    """Where trials ended that trained but are not ok.
+
+    Columns: `fingerprint`, `arm`, `seed`, `status`, `reason`; `epoch`, the last one; `acc` and `loss`, the last finite
+    ones on validation (NaN if there are none).
+    """
+    mine = trials_of(trials, study)
+    failed = mine[mine["status"] != "ok"][["fingerprint", "arm", "seed", "status", "reason"]]
+    joined = failed.merge(epochs[["fingerprint", "epoch", "val_acc", "val_loss"]], on="fingerprint")
+    joined = joined.replace([np.inf, -np.inf], np.nan).sort_values(["arm", "seed", "epoch"])
+    keys = ["fingerprint", "arm", "seed", "status", "reason"]
+    last = joined.groupby(keys, sort=False).agg(
+        epoch=("epoch", "max"), acc=("val_acc", "last"), loss=("val_loss", "last")
+    )
+    return last.reset_index()
+
+
+def loss_ceiling(points: pd.DataFrame) -> float | None:
+    """Where the loss axis ends, in nats; None if all of it can be shown."""
+    highest = float(points[["train_loss_mean", "val_loss_max"]].max().max())
+    first = points[points["epoch"] == 1]["val_loss_mean"]
+    limit = CEILING * float(first.median()) if len(first) else math.inf
+    return limit if highest > limit else None
+
+
+def curveless(points: pd.DataFrame, trials: pd.DataFrame, study: Study, grouping: Grouping) -> list[list[str]]:
+    """For each panel, a line on every arm that has trials but no curve: `0.1: diverged 3 of 3`."""
+    mine = trials_of(trials, study)
+    lines: list[list[str]] = [[] for _ in grouping.panels]
+    for arm in sorted(set(range(len(study.arms))) - set(points["arm"])):
+        panel, series = grouping.places[arm]
+        statuses = mine[mine["arm"] == arm]["status"]
+        how = ", ".join(f"{status_words(str(s))} {n} of {len(statuses)}" for s, n in statuses.value_counts().items())
+        lines[panel].append(f"{grouping.series[series]}: {how}")
+    return lines
+
+
+def _legend(grouping: Grouping) -> list[go.Scatter]:
+    """An entry a colour, drawn by a trace without points so that it stands whatever arms have curves."""
+    return [
+        go.Scatter(
+            x=[None],
+            y=[None],
+            mode="lines+markers",
+            name=plain(name, 40),
+            legendgroup=str(index),
+            line={"color": colour, "width": 2.5},
+            marker={"symbol": symbol, "size": 7},
+        )
+        for index, (name, colour, symbol) in enumerate(
+            zip(grouping.series, grouping.colours, grouping.symbols, strict=True)
+        )
+    ]
+
+
+def _arm_traces(arm: int, curve: pd.DataFrame, study: Study, grouping: Grouping, measure: Measure) -> list[go.Scatter]:
+    panel, series = grouping.places[arm]
+    colour = grouping.colours[series]
+    common = {"legendgroup": str(series), "showlegend": False, **axes_of(panel)}
+    between = curve[curve["n"] > 1]
+    band = go.Scatter(
+        x=[*between["epoch"], *between["epoch"][::-1]],
+        y=[*between[f"val_{measure}_max"], *between[f"val_{measure}_min"][::-1]],
+        mode="lines",
+        line={"width": 0},
+        fill="toself",
+        fillcolor=translucent(colour, 0.16),
+        hoverinfo="skip",
+        **common,
+    )
+    marked = curve["epoch"].max() <= MAX_MARKED_EPOCHS
+    number = "%{y:.1%}" if measure == "acc" else "%{y:.3f}"
+    lines = [
+        go.Scatter(
+            x=curve["epoch"].to_list(),
+            y=curve[f"{split}_{measure}_mean"].to_list(),
+            customdata=curve["n"].to_list(),
+            mode="lines+markers" if split == "val" and marked else "lines",
+            line={"color": colour, "width": width, "dash": dash},
+            marker={"symbol": grouping.symbols[series], "size": 5},
+            opacity=opacity,
+            meta=[plain(study.arms[arm].label, 40)],
+            hovertemplate=(
+                f"<b>%{{meta[0]}}</b><br>epoch %{{x}}: {name} {NAMES[measure]} {number}"
+                f"<br>mean of %{{customdata}} of {plural(len(study.seeds), 'seed')}<extra></extra>"
+            ),
+            **common,
+        )
+        for split, name, dash, width, opacity in (
+            ("train", "train", "4px,3px", 1.3, 0.75),
+            ("val", "validation", "solid", 2.2, 1),
+        )
+    ]
+    return [band, *lines]
+
+
+def _end_traces(ends: pd.DataFrame, study: Study, grouping: Grouping, measure: Measure) -> list[go.Scatter]:
+    traces = []
+    for arm, rows in ends.groupby("arm"):
+        panel, series = grouping.places[int(str(arm))]
+        label = plain(study.arms[int(str(arm))].label, 40)
+        texts = [
+            f"<b>{label}</b><br>seed {row.seed}: {status_words(str(row.status))} in epoch {row.epoch}"
+            f"<br>{plain(str(row.reason), 50)}"
+            for row in rows.itertuples()
+        ]
+        traces.append(
+            go.Scatter(
+                x=rows["epoch"].to_list(),
+                y=[None if math.isnan(value) else value for value in rows[measure]],
+                mode="markers",
+                marker={"symbol": "x", "size": 8, "color": grouping.colours[series]}
+                | {"line": {"color": FAILURE, "width": 1.5}},
+                hovertext=texts,
+                hoverinfo="text",
+                legendgroup=str(series),
+                showlegend=False,
+                **axes_of(panel),
+            )
+        )
+    return traces
+
+
+def _axes(points: pd.DataFrame, measure: Measure) -> Axes:
+    few = points["epoch"].max() <= MAX_MARKED_EPOCHS
+    x = {"tickformat": "d", "dtick": 1 if few else None, "zeroline": False}
+    if measure == "acc":
+        return Axes(x, {"tickformat": ".0%", "zeroline": False}, "left")
+    ceiling = loss_ceiling(points)
+    return Axes(x, {"range": None if ceiling is None else [0, ceiling], "zeroline": False}, "right")

@@ -1,0 +1,81 @@
+"""The charts of a study's page, each with its heading and how it is read."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from grid.questions.study import Study
+from grid.report.charts import final_measures, heat_map, learning_curves
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart with its heading.
+
+    Attributes:
+        key: Its id on the page.
+        title: Heading.
+        caption: How it is read, in a sentence.
+        figure: The chart as JSON that can stand inside a `<script>`.
+        height: Pixels that are kept free for it, on a wide page and on a narrow one.
+        half: Whether two of its kind share a wide page.
+    """
+
+    key: str
+    title: str
+    caption: str
+    figure: str
+    height: tuple[int, int]
+    half: bool = False
+
+
+def make_charts(mine: pd.DataFrame, epochs: pd.DataFrame, study: Study) -> list[Chart]:
+    """The charts of a study's trials; none if no trial is ok."""
+    if not (mine["status"] == "ok").any():
+        return []
+    kept = epochs[epochs["fingerprint"].isin(mine["fingerprint"])]
+    band = "Solid: validation, mean over seeds, with a band from the lowest to the highest seed; dashed: train."
+    charts = [
+        _chart(
+            "final",
+            "Accuracy after the last epoch",
+            "Every arm, the highest validation accuracy on top. The bar is the 95 % interval of the mean over seeds.",
+            final_measures(mine, study),
+        ),
+        *(
+            _chart(
+                f"cells-{split}",
+                f"Mean {name} accuracy by cell",
+                caption,
+                heat_map(mine, study, f"{split}_acc"),
+                half=True,
+            )
+            for split, name, caption in (
+                ("val", "validation", "What the best arm is chosen by."),
+                ("test", "test", "What is reported of it."),
+            )
+        ),
+        _chart(
+            "accuracy",
+            "Accuracy while training",
+            f"{band} A cross is where a trial broke off.",
+            learning_curves(mine, kept, study, "acc"),
+        ),
+        _chart(
+            "loss",
+            "Loss while training",
+            f"Mean cross-entropy, in nats. {band} Where one explodes, the axis ends at twice the first epoch's median.",
+            learning_curves(mine, kept, study, "loss"),
+        ),
+    ]
+    return [chart for chart in charts if chart]
+
+
+def _chart(key: str, title: str, caption: str, figure: go.Figure | None, *, half: bool = False) -> Chart | None:
+    if figure is None:
+        return None
+    # Inside <script> the parser looks for nothing but "</script" and "<!--".
+    text = figure.to_json().replace("<", "\\u003c")
+    heights = (int(figure.layout.height), int(figure.layout.meta["narrow"]["height"]))
+    return Chart(key, title, caption, text, heights, half)

@@ -1,0 +1,219 @@
+"""What stands on a study's page, in words and ready-made numbers; the templates only lay it out."""
+
+import json
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from cifar_models.config import TrainConfig
+from grid.analysis.fit import ArmFit, arm_fit, rules, window_in_words
+from grid.analysis.summaries import STATUSES, arm_summaries, headline, ranking, trials_of
+from grid.formats import NOTHING, count, number, percent, plural, seconds, status_words
+from grid.questions.study import Study
+from grid.records.plan import StudyPlan
+from grid.report.page_charts import Chart, make_charts
+
+DATASETS = {
+    "digits": "scikit-learn's handwritten digits, enlarged to 32×32: a stand-in that runs offline and says "  # noqa: RUF001
+    "nothing about CIFAR-10",
+    "cifar10": "CIFAR-10: 60,000 colour photographs of 32×32 pixels in 10 classes",  # noqa: RUF001
+    "cifar100": "CIFAR-100: 60,000 colour photographs of 32×32 pixels in 100 classes",  # noqa: RUF001
+    "folder": "the images of a folder of one's own, a folder a class",
+}
+
+
+@dataclass(frozen=True)
+class Value:
+    """A cell of a table: what is shown, by what it sorts (None is always last), and a second line."""
+
+    text: str
+    key: float | str | None
+    below: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Trials of an arm that ended, or did not, in the same way."""
+
+    arm: str
+    seeds: str
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A strip of images beside the page: what it shows, and the name of its file."""
+
+    label: str
+    file: str
+
+
+@dataclass(frozen=True)
+class StudyPage:
+    """All of a page.
+
+    Attributes:
+        study: The study.
+        answer: The headline.
+        counts: Number of trials by status, of those that occur.
+        budget: Name and value of everything that was spent.
+        charts: The charts; empty if no trial is ok.
+        arms: Rows of the table of arms.
+        failures: Rows of the table of trials that are not ok.
+        shared: Name and value of every setting that all arms have in common.
+        trials: Rows of the table of all trials.
+        provenance: Name and value of what identifies data and code.
+        pictures: What augmentation does; empty if nothing drew it.
+        fit_rules: Each fit and when an arm's trial is given it.
+        fit_window: What those rules look at.
+    """
+
+    study: Study
+    answer: str
+    counts: list[tuple[str, int]]
+    budget: list[tuple[str, str]]
+    charts: list[Chart]
+    arms: list[list[Value]]
+    failures: list[Failure]
+    shared: list[tuple[str, str]]
+    trials: list[list[str]]
+    provenance: list[tuple[str, str]]
+    pictures: list[Picture]
+    fit_rules: list[tuple[str, str]]
+    fit_window: str
+
+
+def make_page(
+    plan: StudyPlan, trials: pd.DataFrame, epochs: pd.DataFrame, pictures: Sequence[Picture] = ()
+) -> StudyPage:
+    """Gathers a study's page from its plan, the tables and the pictures that lie beside it."""
+    study = plan.study
+    mine = trials_of(trials, study)
+    summaries = arm_summaries(mine, study)
+    rows = summaries.to_dict("records")
+    fits = {arm: arm_fit(column.dropna()) for arm, column in mine.groupby("arm")["fit"]}
+    totals = [(status, int(summaries[status].sum())) for status in STATUSES]
+    return StudyPage(
+        study=study,
+        answer=headline(mine, study).sentence.replace(" %", "\N{NO-BREAK SPACE}%"),
+        counts=[(status_words(status), total) for status, total in totals if total],
+        budget=_budget(study, mine),
+        charts=make_charts(mine, epochs, study),
+        arms=[_arm_row(rows[arm], fits[arm]) for arm in ranking(summaries)],
+        failures=_failures(mine),
+        shared=_shared_settings(study),
+        trials=[_trial_row(row) for row in mine.to_dict("records")],
+        provenance=[
+            ("data fingerprint", plan.data_fingerprint),
+            ("training code version", _all_of(mine["training_version"].dropna().astype(int))),
+            ("machine", _all_of(mine["machine"].dropna())),
+        ],
+        pictures=list(pictures),
+        fit_rules=rules(),
+        fit_window=window_in_words(),
+    )
+
+
+def _budget(study: Study, mine: pd.DataFrame) -> list[tuple[str, str]]:
+    configs = [arm.config for arm in study.arms]
+    trained_on = mine["num_train"].dropna().astype(int).map(count)
+    planned = (
+        "all but the validation share" if c.data.train_size is None else count(c.data.train_size) for c in configs
+    )
+    return [
+        ("data", f"{study.dataset}: {DATASETS[configs[0].data.name]}"),
+        ("profile", study.profile),
+        ("training images", _all_of(trained_on) if len(trained_on) else _all_of(planned)),
+        ("epochs", _all_of(config.epochs for config in configs)),
+        ("batch size", _all_of(config.batch_size for config in configs)),
+        ("precision", _all_of(config.precision for config in configs)),
+        ("seeds", str(len(study.seeds))),
+        ("arms", str(len(study.arms))),
+        ("training time", seconds(float(mine["wall_s"].sum()))),
+    ]
+
+
+def _arm_row(summary: dict[Hashable, Any], fit: ArmFit) -> list[Value]:
+    unfinished = {status_words(s): int(summary[s]) for s in STATUSES if s != "ok" and summary[s]}
+    return [
+        Value(str(summary["label"]), str(summary["label"])),
+        Value(
+            f"{int(summary['ok'])} of {int(summary['planned'])}",
+            float(summary["ok"]),
+            "\n".join(f"{amount} {status}" for status, amount in unfinished.items()),
+        ),
+        Value(percent(summary["val_acc_mean"]), _key(summary["val_acc_mean"])),
+        Value(percent(summary["test_acc_mean"]), _key(summary["test_acc_mean"]), _ends(summary)),
+        Value(number(summary["test_loss_mean"], 3), _key(summary["test_loss_mean"])),
+        Value(fit.text or NOTHING, fit.position, "\n".join(f"{amount} {name}" for name, amount in fit.others)),
+        Value(count(summary["num_parameters"]), _key(summary["num_parameters"])),
+        Value(seconds(summary["wall_s"]), _key(summary["wall_s"])),
+    ]
+
+
+def _ends(summary: dict[Hashable, Any]) -> str:
+    if not summary["test_acc_n"] > 1:
+        return ""
+    return f"{number(summary['test_acc_low'] * 100, 1)} to {number(summary['test_acc_high'] * 100, 1)}"
+
+
+def _key(value: float) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def _failures(mine: pd.DataFrame) -> list[Failure]:
+    """Trials that are not ok; those of an arm with the same reason are one row."""
+    failed = mine[mine["status"] != "ok"]
+    rows = []
+    for (_, label, status, reason), group in failed.fillna({"reason": ""}).groupby(
+        ["arm", "arm_label", "status", "reason"]
+    ):
+        seeds = ", ".join(str(seed) for seed in sorted(group["seed"]))
+        rows.append(Failure(str(label), seeds, status_words(str(status)), str(reason)))
+    return rows
+
+
+def _trial_row(row: dict[Hashable, Any]) -> list[str]:
+    return [
+        str(row["arm_label"]),
+        str(row["seed"]),
+        status_words(str(row["status"])),
+        percent(row["val_acc"]),
+        percent(row["test_acc"]),
+        seconds(row["wall_s"]),
+        str(row["fingerprint"]),
+    ]
+
+
+def _shared_settings(study: Study) -> list[tuple[str, str]]:
+    """Fields that are equal in all arms, in the configuration's order."""
+    flat = [_flat(arm.config) for arm in study.arms]
+    return [
+        (field, value)
+        for field, value in flat[0].items()
+        if field != "seed" and all(other.get(field) == value for other in flat)
+    ]
+
+
+def _flat(config: TrainConfig) -> dict[str, str]:
+    """Every field by its dotted name, as YAML would write it."""
+    fields: dict[str, str] = {}
+    pending: list[tuple[str, Any]] = list(config.model_dump(mode="json").items())
+    while pending:
+        name, value = pending.pop(0)
+        if isinstance(value, dict):
+            pending = [(f"{name}.{inner}", item) for inner, item in value.items()] + pending
+        else:
+            fields[name] = value if isinstance(value, str) else json.dumps(value)
+    return fields
+
+
+def _all_of(values: Iterable[Any]) -> str:
+    """The distinct values; how many, if they would not fit a line."""
+    distinct = list(dict.fromkeys(str(value) for value in values))
+    if len(distinct) > 4:
+        return plural(len(distinct), "different value")
+    return ", ".join(distinct) or "not known yet"

@@ -1,0 +1,86 @@
+"""The report: a page a study, an index, and one shared copy of plotly.js, all readable from disk and offline."""
+
+import base64
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from grid.questions.study import Study
+from grid.records.plan import StudyPlan
+from grid.report.page_content import Picture, make_page
+from grid.report.samples import find_samples
+
+TEMPLATES = Path(__file__).parent / "templates"
+PLOTLY = "plotly.min.js"
+
+
+def write_report(plans: Sequence[StudyPlan], tables: dict[str, pa.Table], folder: Path) -> Path:
+    """Writes `<study>.html` for every plan, `index.html` and `plotly.min.js`; each file whole or not at all.
+
+    Args:
+        plans: The studies, in the order of the index.
+        tables: `trials` and `epochs`, as `grid.records.tables` makes them.
+        folder: Where the files go; made if it is not there.
+
+    Returns:
+        Path of `index.html`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    trials, epochs = (tables[name].to_pandas() for name in ("trials", "epochs"))
+    pages = [make_page(plan, trials, epochs, _pictures(plan.study, folder)) for plan in plans]
+    environment = _environment()
+    _write(folder / PLOTLY, get_plotlyjs())
+    template = environment.get_template("study.html.j2")
+    for page in pages:
+        _write(folder / f"{page.study.name}.html", template.render(page=page))
+    index = folder / "index.html"
+    _write(index, environment.get_template("index.html.j2").render(pages=pages))
+    return index
+
+
+def _pictures(study: Study, folder: Path) -> list[Picture]:
+    return [Picture(", ".join(strip.labels), strip.path.name) for strip in find_samples(study, folder)]
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    environment.globals |= {
+        "style": (TEMPLATES / "style.css").read_text(encoding="utf-8"),
+        "script": script,
+        "security_policy": _security_policy(digest),
+        "plotly": PLOTLY,
+    }
+    return environment
+
+
+def _security_policy(script_sha256: str) -> str:
+    """Nothing is loaded but what lies beside the page; nothing runs but plotly.js and the page's own script."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'self' file: 'sha256-{script_sha256}'",  # from disk, 'self' matches nothing in some browsers
+            "style-src 'unsafe-inline'",  # plotly.js writes its rules into a <style> of its own
+            "img-src 'self' file: data: blob:",  # data and blob: plotly.js' button that saves a picture
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    unfinished = path.with_name(f"{path.name}.tmp")
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)

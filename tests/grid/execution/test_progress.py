@@ -1,0 +1,74 @@
+import io
+
+from rich.console import Console
+
+from grid.execution.progress import ProgressDisplay, RunState, duration
+
+
+class Clock:
+    """A clock that moves when told to."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def make_state(clock: Clock) -> RunState:
+    return RunState({"a": 4, "b": 4, "c": 8}, {"a": "arm a", "b": "arm b", "c": "arm c"}, clock)
+
+
+def test_the_line_counts_done_running_left_best_and_time() -> None:
+    clock = Clock()
+    state = make_state(clock)
+    state.trial_started("a")
+    state.trial_started("b")
+    clock.now = 10.0
+    for epoch in range(1, 5):
+        state.epoch_done("a", epoch, 0.1 * epoch)
+    state.trial_ended("a", "ok")
+    # 4 of 16 epochs in 10 seconds: 12 are left
+    assert state.seconds_left == 30.0
+    assert (
+        state.line() == "1/3 trials done · 1 running · 1 left · best val 40.0 % (arm a) · 10 s gone · about 30 s left"
+    )
+
+
+def test_a_trial_that_ends_early_counts_with_its_whole_budget() -> None:
+    clock = Clock()
+    state = make_state(clock)
+    state.trial_started("c")
+    state.epoch_done("c", 1, float("nan"))
+    clock.now = 8.0
+    state.trial_ended("c", "diverged")
+    assert state.seconds_left == 8.0
+    assert "1 not ok" in state.line()
+    assert state.best is None
+
+
+def test_before_the_first_epoch_there_is_no_estimate() -> None:
+    assert "about" not in make_state(Clock()).line()
+
+
+def test_plain_output_is_a_line_now_and_then_without_control_characters() -> None:
+    clock, stream = Clock(), io.StringIO()
+    clock.now = 100.0
+    state = make_state(clock)
+    with ProgressDisplay(state, Console(file=stream, width=40)) as display:
+        for now in (100.0, 103.0, 109.0, 111.0):
+            clock.now = now
+            display.update()
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 3  # at 100 and 111, and at the end
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_terminal_shows_one_live_line() -> None:
+    stream = io.StringIO()
+    with ProgressDisplay(make_state(Clock()), Console(file=stream, force_terminal=True, width=100)):
+        pass
+    assert "0/3 trials done" in stream.getvalue()
+
+
+def test_durations_are_said_as_people_do() -> None:
+    assert [duration(s) for s in (48, 720, 11_100)] == ["48 s", "12 min", "3 h 05 min"]

@@ -20,6 +20,12 @@ def number(value: float | None, decimals: int) -> str:
     return text.lstrip("-") if float(text) == 0 else text.replace("-", MINUS)
 
 
+def signed(value: float, decimals: int) -> str:
+    """A number with its sign, also where it is positive: `+0.3`."""
+    text = number(value, decimals)
+    return text if text.startswith(MINUS) or float(text) == 0 else f"+{text}"
+
+
 def count(value: float | None) -> str:
     """A whole number with its thousands apart: `78,042`."""
     return NOTHING if _missing(value) else f"{value:,.0f}"
@@ -44,6 +50,11 @@ def plural(amount: int, noun: str) -> str:
 def quoted(label: str) -> str:
     """A label inside a sentence, which commas of its own would break."""
     return f"“{label}”"
+
+
+def unbroken(text: str) -> str:
+    """Keeps numbers and their percent signs on one line."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def status_words(status: str) -> str:

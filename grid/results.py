@@ -7,17 +7,21 @@ results/ledger/…            every finished trial
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pyarrow as pa
 from pydantic import ValidationError
 
-from grid.analysis.summaries import headline
+from grid.analysis.conclusion import Conclusion, conclude
+from grid.analysis.evidence import gather, right_answers
+from grid.analysis.summaries import best_arm, trials_of
+from grid.analysis.verdicts import judge_study
 from grid.errors import UserError
 from grid.questions.expansion import Winners
 from grid.records.ledger import DamagedTrial, Ledger
 from grid.records.plan import StudyPlan
-from grid.records.tables import make_tables, make_trials, write_tables
+from grid.records.tables import make_tables, make_trials, make_verdicts, write_tables
 from grid.report.pages import write_report
 
 
@@ -80,7 +84,7 @@ class ResultsFolder:
             if (study.profile, study.dataset, plan.data_fingerprint) != (profile, dataset, data_fingerprint):
                 continue
             records = self.ledger.read((trial.fingerprint for trial in plan.trials), settled_only=True)
-            best = headline(make_trials([plan], records).to_pandas(), study).best
+            best = best_arm(make_trials([plan], records).to_pandas(), study)
             if best is not None and all(trial.fingerprint in records for trial in plan.trials):
                 values = study.arms[best].values
                 found[study.question] = {field: value for field, value in values.items() if value is not None}
@@ -101,5 +105,19 @@ class ResultsFolder:
         """Makes all tables and pages anew from the plans and the ledger; returns the index page."""
         plans = self.read_plans()
         tables = make_tables(plans, self.ledger)
+        conclusions = conclude_all(plans, tables)
+        tables["verdicts"] = make_verdicts(plans, {name: found.judgement for name, found in conclusions.items()})
         write_tables(tables, self.root)
-        return write_report(plans, tables, self.root)
+        return write_report(plans, tables, conclusions, self.root)
+
+
+def conclude_all(plans: Sequence[StudyPlan], tables: Mapping[str, pa.Table]) -> dict[str, Conclusion]:
+    """What each study found, by its name."""
+    trials, epochs = (tables[name].to_pandas() for name in ("trials", "epochs"))
+    right = right_answers(tables["predictions"])
+    return {
+        plan.study.name: conclude(
+            judge_study(gather(plan.study, trials, epochs, right), plan.looks), trials_of(trials, plan.study)
+        )
+        for plan in plans
+    }

@@ -1,11 +1,18 @@
 """The plan: every trial of the studies, and which of them the ledger does not hold yet."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
+from typing import Literal
 
 from cifar_models.config import Frozen, TrainConfig
 from grid.questions.study import Study
 from grid.records.fingerprint import fingerprint
 from grid.records.ledger import Ledger
+
+Stage = Literal["full", "screening"]
+
+SCREENING_SEED = 1_000_000
+"""First seed of a screening: far from 0, 1, 2, …, so that what is chosen is confirmed on fresh ones."""
 
 
 class PlannedTrial(Frozen):
@@ -15,11 +22,13 @@ class PlannedTrial(Frozen):
         arm: Index of the arm in the study.
         seed: The seed.
         fingerprint: Key of the trial in the ledger.
+        stage: `full` is trained to the end and enters the verdict; `screening` only helps to choose which arms are.
     """
 
     arm: int
     seed: int
     fingerprint: str
+    stage: Stage = "full"
 
 
 class StudyPlan(Frozen):
@@ -30,15 +39,34 @@ class StudyPlan(Frozen):
         data_fingerprint: Hash of the data set's bytes.
         trials: Every arm with every seed; all arms of a seed come before the next seed, so that whatever is
             finished first can already be compared.
+        looks: Number of seeds of each arm when the data was looked at and more seeds were asked for, oldest first;
+            empty if the number of seeds was fixed beforehand.
     """
 
     study: Study
     data_fingerprint: str
     trials: tuple[PlannedTrial, ...]
+    looks: tuple[tuple[int, ...], ...] = ()
 
     def config(self, trial: PlannedTrial) -> TrainConfig:
         """What one of the trials trains."""
         return self.study.arms[trial.arm].config.model_copy(update={"seed": trial.seed})
+
+    def num_seeds(self) -> tuple[int, ...]:
+        """Number of seeds that each arm has at full budget."""
+        counts = Counter(trial.arm for trial in self.trials if trial.stage == "full")
+        return tuple(counts[arm] for arm in range(len(self.study.arms)))
+
+    def with_seeds(self, num_seeds: Sequence[int]) -> "StudyPlan":
+        """The plan with further trials at full budget, so that each arm has seeds 0 to its number."""
+        planned = {(trial.arm, trial.seed) for trial in self.trials if trial.stage == "full"}
+        added = [
+            planned_trial(self.study, self.data_fingerprint, arm, seed)
+            for seed in range(max(num_seeds, default=0))
+            for arm, number in enumerate(num_seeds)
+            if seed < number and (arm, seed) not in planned
+        ]
+        return self.model_copy(update={"trials": (*self.trials, *added)})
 
 
 class PlanCounts(Frozen):
@@ -59,12 +87,24 @@ class PlanCounts(Frozen):
 
 def make_plan(study: Study, data_fingerprint: str) -> StudyPlan:
     """Lists every trial of a study."""
-    trials = []
-    for seed in study.seeds:
-        for index, arm in enumerate(study.arms):
-            config = arm.config.model_copy(update={"seed": seed})
-            trials.append(PlannedTrial(arm=index, seed=seed, fingerprint=fingerprint(config, data_fingerprint)))
+    empty = StudyPlan(study=study, data_fingerprint=data_fingerprint, trials=())
+    return empty.with_seeds([len(study.seeds)] * len(study.arms))
+
+
+def make_screening(study: Study, data_fingerprint: str, num_seeds: int) -> StudyPlan:
+    """Lists the trials that screen a study's arms, with seeds that no trial at full budget has."""
+    trials = [
+        planned_trial(study, data_fingerprint, arm, SCREENING_SEED + seed, "screening")
+        for seed in range(num_seeds)
+        for arm in range(len(study.arms))
+    ]
     return StudyPlan(study=study, data_fingerprint=data_fingerprint, trials=tuple(trials))
+
+
+def planned_trial(study: Study, data_fingerprint: str, arm: int, seed: int, stage: Stage = "full") -> PlannedTrial:
+    """An arm with a seed, and its key."""
+    config = study.arms[arm].config.model_copy(update={"seed": seed})
+    return PlannedTrial(arm=arm, seed=seed, fingerprint=fingerprint(config, data_fingerprint), stage=stage)
 
 
 def settled_fingerprints(plans: Sequence[StudyPlan], ledger: Ledger) -> set[str]:

@@ -5,8 +5,15 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
+from grid.analysis.conclusion import Conclusion
+from grid.analysis.family import MARGIN
+from grid.analysis.sensitivity import axis_shares
+from grid.formats import quoted
 from grid.questions.study import Study
 from grid.report.charts import final_measures, heat_map, learning_curves
+from grid.report.charts.forest import forest
+from grid.report.charts.importance import axis_importance
+from grid.report.claims_table import forest_rows
 
 
 @dataclass(frozen=True)
@@ -30,13 +37,22 @@ class Chart:
     half: bool = False
 
 
-def make_charts(mine: pd.DataFrame, epochs: pd.DataFrame, study: Study) -> list[Chart]:
+def make_charts(mine: pd.DataFrame, epochs: pd.DataFrame, study: Study, conclusion: Conclusion) -> list[Chart]:
     """The charts of a study's trials; none if no trial is ok."""
     if not (mine["status"] == "ok").any():
         return []
     kept = epochs[epochs["fingerprint"].isin(mine["fingerprint"])]
     band = "Solid: validation, mean over seeds, with a band from the lowest to the highest seed; dashed: train."
+    best = "" if conclusion.best is None else study.arms[conclusion.best].label
+    sensitivity = axis_shares(mine, study)
     charts = [
+        _chart(
+            "forest",
+            "How far from the best arm",
+            f"Test accuracy of each arm above that of {quoted(best)}, paired by seed and by image, with the 95 % interval "
+            "of that comparison alone. The finding is corrected for all comparisons. Shaded: equal for most purposes.",
+            forest(forest_rows(conclusion), best, MARGIN),
+        ),
         _chart(
             "final",
             "Accuracy after the last epoch",
@@ -69,6 +85,14 @@ def make_charts(mine: pd.DataFrame, epochs: pd.DataFrame, study: Study) -> list[
             learning_curves(mine, kept, study, "loss"),
         ),
     ]
+    charts.append(
+        _chart(
+            "sensitivity",
+            "What the result is sensitive to",
+            f"Share of the variance of validation accuracy between trials. {sensitivity.note}".strip(),
+            axis_importance(sensitivity),
+        )
+    )
     return [chart for chart in charts if chart]
 
 

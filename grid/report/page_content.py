@@ -8,11 +8,13 @@ from typing import Any
 import pandas as pd
 
 from cifar_models.config import TrainConfig
+from grid.analysis.conclusion import Conclusion
 from grid.analysis.fit import ArmFit, arm_fit, rules, window_in_words
-from grid.analysis.summaries import STATUSES, arm_summaries, headline, ranking, trials_of
-from grid.formats import NOTHING, count, number, percent, plural, seconds, status_words
+from grid.analysis.summaries import STATUSES, arm_summaries, ranking, trials_of
+from grid.formats import NOTHING, count, number, percent, plural, seconds, status_words, unbroken
 from grid.questions.study import Study
 from grid.records.plan import StudyPlan
+from grid.report.claims_table import ClaimRow, claim_rows
 from grid.report.page_charts import Chart, make_charts
 
 DATASETS = {
@@ -57,7 +59,10 @@ class StudyPage:
 
     Attributes:
         study: The study.
-        answer: The headline.
+        answer: The answer in a sentence.
+        notes: What limits it, in sentences.
+        claims: Rows of the table of claims.
+        looks: Number of seeds of an arm at each look, least to most, if seeds were added as long as something was open.
         counts: Number of trials by status, of those that occur.
         budget: Name and value of everything that was spent.
         charts: The charts; empty if no trial is ok.
@@ -73,6 +78,9 @@ class StudyPage:
 
     study: Study
     answer: str
+    notes: list[str]
+    claims: list[ClaimRow]
+    looks: list[str]
     counts: list[tuple[str, int]]
     budget: list[tuple[str, str]]
     charts: list[Chart]
@@ -87,9 +95,13 @@ class StudyPage:
 
 
 def make_page(
-    plan: StudyPlan, trials: pd.DataFrame, epochs: pd.DataFrame, pictures: Sequence[Picture] = ()
+    plan: StudyPlan,
+    trials: pd.DataFrame,
+    epochs: pd.DataFrame,
+    conclusion: Conclusion,
+    pictures: Sequence[Picture] = (),
 ) -> StudyPage:
-    """Gathers a study's page from its plan, the tables and the pictures that lie beside it."""
+    """Gathers a study's page from its plan, the tables, what was found and the pictures that lie beside it."""
     study = plan.study
     mine = trials_of(trials, study)
     summaries = arm_summaries(mine, study)
@@ -98,10 +110,13 @@ def make_page(
     totals = [(status, int(summaries[status].sum())) for status in STATUSES]
     return StudyPage(
         study=study,
-        answer=headline(mine, study).sentence.replace(" %", "\N{NO-BREAK SPACE}%"),
+        answer=unbroken(conclusion.sentence),
+        notes=[unbroken(note) for note in conclusion.notes],
+        claims=claim_rows(conclusion),
+        looks=[f"{min(look)} to {max(look)}" if min(look) < max(look) else str(max(look)) for look in plan.looks],
         counts=[(status_words(status), total) for status, total in totals if total],
         budget=_budget(study, mine),
-        charts=make_charts(mine, epochs, study),
+        charts=make_charts(mine, epochs, study, conclusion),
         arms=[_arm_row(rows[arm], fits[arm]) for arm in ranking(summaries)],
         failures=_failures(mine),
         shared=_shared_settings(study),
@@ -130,10 +145,20 @@ def _budget(study: Study, mine: pd.DataFrame) -> list[tuple[str, str]]:
         ("epochs", _all_of(config.epochs for config in configs)),
         ("batch size", _all_of(config.batch_size for config in configs)),
         ("precision", _all_of(config.precision for config in configs)),
-        ("seeds", str(len(study.seeds))),
+        ("seeds", _seeds(mine)),
         ("arms", str(len(study.arms))),
         ("training time", seconds(float(mine["wall_s"].sum()))),
     ]
+
+
+def _seeds(mine: pd.DataFrame) -> str:
+    """Seeds of an arm at full budget, and of the screening before it."""
+    counts = {stage: group.groupby("arm").size() for stage, group in mine.groupby("stage")}
+    words = {"full": "", "screening": " to screen"}
+    return "; ".join(
+        (f"{n.min()} to {n.max()}" if n.min() < n.max() else str(n.max())) + words[str(stage)]
+        for stage, n in counts.items()
+    )
 
 
 def _arm_row(summary: dict[Hashable, Any], fit: ArmFit) -> list[Value]:
@@ -180,6 +205,7 @@ def _trial_row(row: dict[Hashable, Any]) -> list[str]:
     return [
         str(row["arm_label"]),
         str(row["seed"]),
+        str(row["stage"]),
         status_words(str(row["status"])),
         percent(row["val_acc"]),
         percent(row["test_acc"]),

@@ -3,13 +3,14 @@
 import base64
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
+from grid.analysis.conclusion import Conclusion
 from grid.questions.study import Study
 from grid.records.plan import StudyPlan
 from grid.report.page_content import Picture, make_page
@@ -19,12 +20,15 @@ TEMPLATES = Path(__file__).parent / "templates"
 PLOTLY = "plotly.min.js"
 
 
-def write_report(plans: Sequence[StudyPlan], tables: dict[str, pa.Table], folder: Path) -> Path:
+def write_report(
+    plans: Sequence[StudyPlan], tables: Mapping[str, pa.Table], conclusions: Mapping[str, Conclusion], folder: Path
+) -> Path:
     """Writes `<study>.html` for every plan, `index.html` and `plotly.min.js`; each file whole or not at all.
 
     Args:
         plans: The studies, in the order of the index.
         tables: `trials` and `epochs`, as `grid.records.tables` makes them.
+        conclusions: What each study found, by its name.
         folder: Where the files go; made if it is not there.
 
     Returns:
@@ -32,7 +36,9 @@ def write_report(plans: Sequence[StudyPlan], tables: dict[str, pa.Table], folder
     """
     folder.mkdir(parents=True, exist_ok=True)
     trials, epochs = (tables[name].to_pandas() for name in ("trials", "epochs"))
-    pages = [make_page(plan, trials, epochs, _pictures(plan.study, folder)) for plan in plans]
+    pages = [
+        make_page(plan, trials, epochs, conclusions[plan.study.name], _pictures(plan.study, folder)) for plan in plans
+    ]
     environment = _environment()
     _write(folder / PLOTLY, get_plotlyjs())
     template = environment.get_template("study.html.j2")

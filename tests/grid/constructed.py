@@ -80,6 +80,7 @@ def trials_frame(
                     "arm": arm,
                     "arm_label": study.arms[arm].label,
                     "seed": seed,
+                    "stage": "full",
                     "fingerprint": f"{arm}-{seed}",
                     "status": status,
                     "reason": None if ok else f"{status} on purpose",

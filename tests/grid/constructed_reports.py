@@ -5,10 +5,11 @@ from pathlib import Path
 from cifar_models.config import AugmentationConfig
 from grid.questions.question import Answer
 from grid.records.ledger import Ledger
-from grid.records.plan import make_plan
+from grid.records.plan import StudyPlan, make_plan
 from grid.records.tables import make_tables
 from grid.report.pages import write_report
 from grid.report.samples import write_samples
+from grid.results import conclude_all
 from tests.grid.constructed import (
     DATA_FINGERPRINT,
     HOSTILE,
@@ -29,13 +30,19 @@ ANSWERS = (
 )
 
 
+def written(plans: list[StudyPlan], ledger: Ledger, folder: Path) -> Path:
+    """The folder of a report on plans, after it was written."""
+    tables = make_tables(plans, ledger)
+    return write_report(plans, tables, conclude_all(plans, tables), folder).parent
+
+
 def constructed_report(folder: Path) -> Path:
     """The folder of a report on three studies, of which nothing of the last was trained."""
     plans = [catalogue_plan("q2"), catalogue_plan("q3"), make_plan(small_study(), DATA_FINGERPRINT)]
     ledger = Ledger(folder / "ledger")
     for plan in plans[:2]:
         fill_ledger(plan, ledger)
-    return write_report(plans, make_tables(plans, ledger), folder / "pages with spaces & é").parent
+    return written(plans, ledger, folder / "pages with spaces & é")
 
 
 def kinds_report(folder: Path) -> Path:
@@ -49,7 +56,7 @@ def kinds_report(folder: Path) -> Path:
     for plan in plans:
         fill_ledger(plan, ledger)
     write_samples(plans[1].study, folder)
-    return write_report(plans, make_tables(plans, ledger), folder).parent
+    return written(plans, ledger, folder)
 
 
 def hostile_report(folder: Path) -> Path:
@@ -72,4 +79,4 @@ def hostile_report(folder: Path) -> Path:
         ledger.commit(record.model_copy(update={"machine": HOSTILE}), test)
     pages = folder / "pages"
     write_samples(study, pages)
-    return write_report([plan], make_tables([plan], ledger), pages).parent
+    return written([plan], ledger, pages)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from grid.analysis.summaries import curves, trials_of
+from grid.analysis.summaries import curves, shown_trials
 from grid.formats import plural, status_words
 from grid.questions.study import Study
 from grid.report.charts.grouping import Grouping, group_arms
@@ -50,7 +50,7 @@ def early_ends(trials: pd.DataFrame, epochs: pd.DataFrame, study: Study) -> pd.D
     Columns: `fingerprint`, `arm`, `seed`, `status`, `reason`; `epoch`, the last one; `acc` and `loss`, the last finite
     ones on validation (NaN if there are none).
     """
-    mine = trials_of(trials, study)
+    mine = shown_trials(trials, study)
     failed = mine[mine["status"] != "ok"][["fingerprint", "arm", "seed", "status", "reason"]]
     joined = failed.merge(epochs[["fingerprint", "epoch", "val_acc", "val_loss"]], on="fingerprint")
     joined = joined.replace([np.inf, -np.inf], np.nan).sort_values(["arm", "seed", "epoch"])
@@ -71,7 +71,7 @@ def loss_ceiling(points: pd.DataFrame) -> float | None:
 
 def curveless(points: pd.DataFrame, trials: pd.DataFrame, study: Study, grouping: Grouping) -> list[list[str]]:
     """For each panel, a line on every arm that has trials but no curve: `0.1: diverged 3 of 3`."""
-    mine = trials_of(trials, study)
+    mine = shown_trials(trials, study)
     lines: list[list[str]] = [[] for _ in grouping.panels]
     for arm in sorted(set(range(len(study.arms))) - set(points["arm"])):
         panel, series = grouping.places[arm]

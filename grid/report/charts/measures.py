@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from grid.analysis.summaries import STATUSES, arm_summaries, ranking, trials_of
+from grid.analysis.summaries import STATUSES, arm_summaries, ranking, shown_trials
 from grid.formats import status_words
 from grid.questions.study import Study
 from grid.report.charts.style import FAILURE, NEUTRAL, QUALITATIVE, make_figure, note, plain, translucent
@@ -61,8 +61,8 @@ def accuracy_range(summaries: pd.DataFrame) -> list[float]:
 
 
 def _seeds(trials: pd.DataFrame, study: Study, rows: dict[int, int], colour: str, shift: float) -> go.Scatter:
-    mine = trials_of(trials, study)
-    ok = mine[mine["status"] == "ok"]
+    mine = shown_trials(trials, study)
+    ok = mine[(mine["status"] == "ok") & (mine["stage"] == "full")]
     return go.Scatter(
         x=ok["test_acc"].to_list(),
         y=[rows[arm] + shift for arm in ok["arm"]],

@@ -52,6 +52,16 @@ document.querySelectorAll("table.sortable").forEach((table) =>
   [...table.tHead.rows[0].cells].forEach((head, column) =>
     head.firstElementChild.addEventListener("click", () => sortBy(table, column))));
 
+// A link to a trial leads into a table that may be folded away.
+function openTarget() {
+  const target = location.hash.startsWith("#trial-") && document.getElementById(location.hash.slice(1));
+  if (!target) return;
+  target.closest("details").open = true;
+  target.scrollIntoView({ block: "center" });
+}
+addEventListener("hashchange", openTarget);
+openTarget();
+
 if (window.Plotly) {
   drawAll();
   narrow.addEventListener("change", drawAll);

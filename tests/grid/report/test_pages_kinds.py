@@ -9,6 +9,7 @@ import pytest
 from grid.records.ledger import Ledger
 from grid.records.tables import make_tables
 from grid.report.page_content import make_page
+from grid.results import conclude_all
 from tests.grid.constructed import catalogue_plan, fill_ledger
 from tests.grid.constructed_reports import Q1, Q5, Q7, Q8, kinds_report
 
@@ -51,15 +52,18 @@ def test_every_kind_of_study_has_a_page_with_a_row_an_arm(kinds: Path) -> None:
 
 def test_cells_are_drawn_only_where_two_axes_are_a_table(kinds: Path) -> None:
     drawn = {name: re.findall('data-figure="([a-z-]+)"', read(kinds, name)) for name in (Q1, Q5, Q7, Q8)}
-    lines = ["final", "accuracy", "loss"]
-    assert drawn == {Q1: lines, Q5: lines, Q7: ["final", "cells-val", "cells-test", "accuracy", "loss"], Q8: lines}
+    without = ["forest", "final", "accuracy", "loss", "sensitivity"]
+    table = ["forest", "final", "cells-val", "cells-test", "accuracy", "loss", "sensitivity"]
+    assert drawn == {Q1: without, Q5: without, Q7: table, Q8: without}
 
 
 def test_a_setting_that_some_architectures_do_not_have_is_not_shared(tmp_path: Path) -> None:
     plan, ledger = catalogue_plan("q8"), Ledger(tmp_path)
     fill_ledger(plan, ledger)
     tables = make_tables([plan], ledger)
-    shared = dict(make_page(plan, tables["trials"].to_pandas(), tables["epochs"].to_pandas()).shared)
+    trials, epochs = (tables[name].to_pandas() for name in ("trials", "epochs"))
+    page = make_page(plan, trials, epochs, conclude_all([plan], tables)[plan.study.name])
+    shared = dict(page.shared)
     assert "optimizer.name" in shared
     assert not {"model.architecture", "model.batch_norm", "model.cardinality", "model.skip"} & shared.keys()
 

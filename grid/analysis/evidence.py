@@ -1,0 +1,192 @@
+"""What the trials of a study give for comparing its arms: right answers by seed and image, and effects made of them.
+
+Only trials at full budget count. An arm of which a seed diverged is not compared: the mean of its other seeds would
+flatter it. Seeds that are missing for another reason (an error, an interruption) are left out of a comparison.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from grid.analysis.fit import DIRECTION
+from grid.analysis.inference import Effect, crossed_effect, seed_effect
+from grid.analysis.summaries import trials_of
+from grid.formats import plural
+from grid.questions.study import Study
+
+RightAnswers = Mapping[str, npt.NDArray[np.bool_]]
+"""For each trial that is ok, by fingerprint: which test images it is right about, `(N,) bool`."""
+
+CURVE_STEPS = 50
+"""Levels of a curve at which two arms' epochs are compared."""
+
+
+def right_answers(predictions: pa.Table) -> dict[str, npt.NDArray[np.bool_]]:
+    """Reads `predictions.parquet`: which images each trial is right about, in the order of `image`."""
+    if not predictions.num_rows:
+        return {}
+    keys = predictions["fingerprint"].combine_chunks().dictionary_encode()
+    trial, image = keys.indices.to_numpy(), predictions["image"].to_numpy()
+    right = pc.equal(predictions["label"], predictions["predicted"]).to_numpy()
+    order = np.lexsort((image, trial))
+    ends = np.cumsum(np.bincount(trial, minlength=len(keys.dictionary)))
+    parts = np.split(right[order], ends[:-1])
+    return dict(zip(keys.dictionary.to_pylist(), parts, strict=True))
+
+
+@dataclass(frozen=True)
+class ArmEvidence:
+    """What there is of an arm.
+
+    Attributes:
+        trials: Its ok trials, by seed: rows of `trials.parquet`.
+        planned: Its seeds at full budget in the order in which they are given, whatever became of them.
+        why_not: Why it is not compared with others, as what is said of it: `diverged on 1 of 3 seeds`; None if it is.
+    """
+
+    trials: pd.DataFrame
+    planned: tuple[int, ...]
+    why_not: str | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All arms of a study, and how many of their seeds may be looked at.
+
+    Attributes:
+        study: The study.
+        arms: One entry an arm, in the study's order.
+        epochs: Rows of `epochs.parquet` of their trials, by fingerprint.
+        right: Right answers by fingerprint.
+        num_seeds: For each arm, how many of its planned seeds a look may use; all of them if None.
+    """
+
+    study: Study
+    arms: tuple[ArmEvidence, ...]
+    epochs: Mapping[str, pd.DataFrame]
+    right: RightAnswers
+    num_seeds: tuple[int, ...] | None = None
+    _cache: dict[tuple[int, ...], Effect] = field(default_factory=dict, compare=False)
+
+    def contest(self) -> list[int]:
+        """The arms that can be compared."""
+        return [arm for arm, evidence in enumerate(self.arms) if evidence.why_not is None]
+
+    def best(self, arms: Collection[int]) -> int | None:
+        """The arm of the highest mean validation accuracy among those that can be compared; the earlier of equals."""
+        contest = [arm for arm in sorted(arms) if self.arms[arm].why_not is None]
+        return max(contest, key=self.val_acc, default=None)
+
+    def val_acc(self, arm: int) -> float:
+        """Mean validation accuracy after the last epoch, over the seeds that are ok."""
+        return float(self.arms[arm].trials["val_acc"].mean())
+
+    def seeds(self, *arms: int) -> list[int]:
+        """The seeds that all of some arms have, as far as this look goes."""
+        limit = [self._visible(arm) for arm in arms]
+        return [seed for seed in limit[0] if all(seed in other for other in limit[1:])]
+
+    def fingerprints(self, *arms: int) -> list[str]:
+        """The trials of these arms with the seeds that all of them have."""
+        shared = self.seeds(*arms)
+        return [str(self.arms[arm].trials.loc[seed, "fingerprint"]) for arm in arms for seed in shared]
+
+    def difference(self, first: int, second: int) -> Effect | None:
+        """How much test accuracy `first` is above `second`, paired by seed and by image; None without a shared seed."""
+        seeds = self.seeds(first, second)
+        key = (first, second, *seeds)
+        if seeds and key not in self._cache:
+            a, b = (
+                np.stack([self.right[str(self.arms[arm].trials.loc[seed, "fingerprint"])] for seed in seeds])
+                for arm in (first, second)
+            )
+            self._cache[key] = crossed_effect(a.astype(np.int8) - b.astype(np.int8))
+        return self._cache.get(key)
+
+    def measure(self, arm: int, name: str) -> Effect:
+        """A final measure of an arm over its seeds, on the very images of this data set."""
+        return seed_effect(self.arms[arm].trials.loc[self.seeds(arm), name].astype(float))
+
+    def fits(self, arm: int) -> list[str]:
+        """How well each of an arm's trainings fits, of those that are long enough to say."""
+        return [fit for fit in self.arms[arm].trials.loc[self.seeds(arm), "fit"] if fit in DIRECTION]
+
+    def curve_gap(self, first: int, second: int, curve: str) -> Effect | None:
+        """By how many epochs `first` is later than `second` to the same level of a curve, seed by seed."""
+        gaps = [epochs_behind(*self._curves(first, second, seed, curve)) for seed in self.seeds(first, second)]
+        return seed_effect([gap for gap in gaps if gap is not None]) if gaps else None
+
+    def roughness_gap(self, first: int, second: int, curve: str) -> Effect | None:
+        """How much more of its way `first` goes backwards than `second` (see `roughness`), seed by seed."""
+        pairs = [self._curves(first, second, seed, curve) for seed in self.seeds(first, second)]
+        return seed_effect([roughness(a) - roughness(b) for a, b in pairs]) if pairs else None
+
+    def _visible(self, arm: int) -> list[int]:
+        given = self.arms[arm].planned[: None if self.num_seeds is None else self.num_seeds[arm]]
+        return [seed for seed in given if seed in self.arms[arm].trials.index]
+
+    def _curves(self, first: int, second: int, seed: int, curve: str) -> tuple[npt.NDArray[np.float64], ...]:
+        keys = (str(self.arms[arm].trials.loc[seed, "fingerprint"]) for arm in (first, second))
+        return tuple(
+            self.epochs[key].sort_values("epoch")[curve].to_numpy(dtype=float) * (-1 if curve.endswith("loss") else 1)
+            for key in keys
+        )
+
+
+def gather(study: Study, trials: pd.DataFrame, epochs: pd.DataFrame, right: RightAnswers) -> Evidence:
+    """Collects what the tables hold of a study's arms."""
+    mine = trials_of(trials, study)
+    full = mine[mine["stage"] == "full"]
+    arms = tuple(_arm_evidence(full[full["arm"] == arm], mine[mine["arm"] == arm]) for arm in range(len(study.arms)))
+    kept = epochs[epochs["fingerprint"].isin(full["fingerprint"])]
+    return Evidence(study, arms, {str(key): rows for key, rows in kept.groupby("fingerprint")}, right)
+
+
+def epochs_behind(a: Sequence[float] | npt.NDArray[np.float64], b: Sequence[float] | npt.NDArray[np.float64]) -> float:
+    """Mean number of epochs by which `a` reaches a level later than `b`; negative if it is earlier.
+
+    Both are curves `(E,)` that rise, by epoch from the first on. Levels go evenly from the higher of the two first
+    values to the highest that both reach; a level is reached where the curve is first at it, between epochs by a
+    straight line.
+    """
+    first, second = np.maximum.accumulate(a), np.maximum.accumulate(b)
+    low, high = max(first[0], second[0]), min(first[-1], second[-1])
+    if high <= low:  # one is, after an epoch, where the other never comes: the distance is at least the whole training
+        longest = float(max(len(first), len(second)) - 1)
+        return 0.0 if first[0] == second[0] else (longest if first[-1] < second[-1] else -longest)
+    levels = np.linspace(low, high, CURVE_STEPS)
+    return float(np.mean(_first_epoch(first, levels) - _first_epoch(second, levels)))
+
+
+def roughness(curve: Sequence[float] | npt.NDArray[np.float64]) -> float:
+    """Share of a curve's way, up and down, that goes down: 0 if it only rises, 1/2 if it comes back to where it was."""
+    steps = np.diff(np.asarray(curve, dtype=float))
+    way = float(np.abs(steps).sum())
+    return float(-steps[steps < 0].sum()) / way if way > 0 else 0.0
+
+
+def _first_epoch(rising: npt.NDArray[np.float64], levels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """When a curve that never falls first reaches each level, in epochs after the first."""
+    after = np.searchsorted(rising, levels, side="left")
+    before = np.maximum(after - 1, 0)
+    step = rising[after] - rising[before]
+    part = np.divide(levels - rising[before], step, out=np.zeros_like(levels), where=step > 0)
+    return np.asarray(before + part)
+
+
+def _arm_evidence(full: pd.DataFrame, all_stages: pd.DataFrame) -> ArmEvidence:
+    ok = full[full["status"] == "ok"].set_index("seed")
+    num_diverged = int((full["status"] == "diverged").sum())
+    why_not = None
+    if num_diverged:
+        why_not = f"diverged on {num_diverged} of {plural(len(full), 'seed')}"
+    elif full.empty and len(all_stages):
+        why_not = "was stopped early by the scheduler"
+    elif ok.empty:
+        why_not = "has no trial that is ok"
+    return ArmEvidence(ok, tuple(int(seed) for seed in full["seed"]), why_not)

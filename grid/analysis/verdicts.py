@@ -1,0 +1,198 @@
+"""What the trials say of each claim: reproduced, refuted, inconclusive, or not comparable.
+
+A claim is a hypothesis with a case for it and a case against it. Reproduced and refuted need evidence; everything else
+is inconclusive, and says how many seeds would probably decide it.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+from grid.analysis.evidence import Evidence
+from grid.analysis.family import (
+    Estimate,
+    Finding,
+    Hypothesis,
+    difference,
+    estimate,
+    judge,
+    p_values,
+    pair_hypothesis,
+    seeds_needed,
+)
+from grid.analysis.hypotheses import hypothesis_of
+from grid.formats import quoted
+from grid.questions.claims import Claim, claim_arms
+from grid.questions.study import Study
+
+Verdict = Literal["reproduced", "refuted", "inconclusive", "not comparable"]
+
+WORDS: dict[int, Verdict] = {1: "reproduced", 0: "inconclusive", -1: "refuted"}
+"""Verdicts by the direction that was found."""
+MAX_ARMS = 100
+"""Of more arms than that not all pairs are compared; each with the best one still is."""
+
+
+@dataclass(frozen=True)
+class ClaimVerdict:
+    """What came of a claim.
+
+    Attributes:
+        claim: The claim.
+        verdict: What the evidence says of it.
+        deciding: The estimate that it hangs on; None if there is none.
+        p: Corrected p-value; NaN if it was not tested.
+        why_not: Why it could not be judged, as a clause; None if it could.
+        seeds_needed: Seeds that would probably decide an inconclusive one; None if it is decided or none would.
+        fingerprints: The trials that it rests on.
+        arms: Their arms.
+        equal: Whether the two arms were found equal, which is no verdict on which is better.
+    """
+
+    claim: Claim
+    verdict: Verdict
+    deciding: Estimate | None = None
+    p: float = math.nan
+    why_not: str | None = None
+    seeds_needed: int | None = None
+    fingerprints: tuple[str, ...] = ()
+    arms: frozenset[int] = frozenset()
+    equal: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was tested, and nothing was found."""
+        return self.verdict == "inconclusive" and not self.equal and not math.isnan(self.p)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two arms, the first above the second.
+
+    Attributes:
+        seen: By how much, and how sure that is.
+        direction: 1 if the first was found better, -1 if worse.
+        equal: Whether they were found equal within the margin.
+        p: Corrected p-value of the difference; NaN if it was not tested.
+        seeds_needed: Seeds that would probably settle it; None if it is settled or none would.
+    """
+
+    seen: Estimate
+    direction: int
+    equal: bool
+    p: float
+    seeds_needed: int | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was tested, and nothing was found."""
+        return self.direction == 0 and not self.equal and not math.isnan(self.p)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """All that was found of a study.
+
+    Attributes:
+        evidence: What it was found in.
+        pairs: Every comparison of two arms that was made, by the lower and the higher index.
+        verdicts: One entry a claim, in the question's order.
+    """
+
+    evidence: Evidence
+    pairs: dict[tuple[int, int], Finding]
+    verdicts: tuple[ClaimVerdict, ...]
+
+    def compared(self, first: int, second: int) -> Comparison | None:
+        """The comparison of two arms; None if it was not made."""
+        found = self.pairs.get((min(first, second), max(first, second)))
+        if found is None:
+            return None
+        needed = _seeds_needed(self.evidence, pair_hypothesis(first, second), found)
+        seen = estimate(self.evidence, difference(first, second))
+        direction = found.direction if first < second else -found.direction
+        return Comparison(seen, direction, found.equal, found.p, needed)
+
+    def is_better(self, first: int, second: int) -> bool:
+        """Whether `first` was found better than `second` on test."""
+        found = self.pairs.get((min(first, second), max(first, second)))
+        return found is not None and found.direction == (1 if first < second else -1)
+
+
+def judge_study(evidence: Evidence, looks: Sequence[Sequence[int]] = ()) -> Judgement:
+    """Tests all claims and all pairs of arms of a study as one family."""
+    study = evidence.study
+    claims = [claim for claim in study.claims if not_comparable(claim, study) is None]
+    hypotheses = [hypothesis_of(claim, evidence) for claim in claims]
+    pairs = _pairs(evidence)
+    findings = judge(evidence, hypotheses, [pair_hypothesis(*arms) for arms in pairs], looks)
+    judged = {
+        claim.name: _verdict(claim, hypothesis, finding, evidence)
+        for claim, hypothesis, finding in zip(claims, hypotheses, findings[: len(claims)], strict=True)
+    }
+    verdicts = tuple(judged.get(claim.name) or _elsewhere(claim, study) for claim in study.claims)
+    return Judgement(evidence, dict(zip(pairs, findings[len(claims) :], strict=True)), verdicts)
+
+
+def not_comparable(claim: Claim, study: Study) -> str | None:
+    """Why a claim about a published number says nothing of this study; None if it does."""
+    if claim.only_at is None:
+        return None
+    asked = {"profile": (claim.only_at.profile, study.profile), "data set": (claim.only_at.dataset, study.dataset)}
+    differ = [f"{name} {there}, here {here}" for name, (there, here) in asked.items() if there != here]
+    return f"the number is of {' and '.join(differ)}" if differ else None
+
+
+def _pairs(evidence: Evidence) -> list[tuple[int, int]]:
+    arms = evidence.contest()
+    best = evidence.best(arms)
+    if len(arms) <= MAX_ARMS or best is None:
+        return list(combinations(arms, 2))
+    return [(min(best, arm), max(best, arm)) for arm in arms if arm != best]
+
+
+def _elsewhere(claim: Claim, study: Study) -> ClaimVerdict:
+    return ClaimVerdict(claim, "not comparable", why_not=not_comparable(claim, study))
+
+
+def _verdict(claim: Claim, hypothesis: Hypothesis, finding: Finding, evidence: Evidence) -> ClaimVerdict:
+    if not hypothesis.supports.groups:
+        return ClaimVerdict(claim, "inconclusive", why_not=_nothing_to_test(claim, evidence))
+    demands, against = hypothesis.supports.demands, hypothesis.contradicts.demands
+    met = p_values(evidence, [*demands, *against])
+    if finding.direction < 0:
+        deciding = min(against, key=lambda demand: math.inf if math.isnan(met[demand]) else met[demand])
+    else:  # what can't be tested is weaker than any that can
+        deciding = max(demands, key=lambda demand: (math.isnan(met[demand]), met[demand]))
+    seen = estimate(evidence, deciding.subject)
+    trials = [f for demand in demands for f in evidence.fingerprints(*demand.subject.arms)]
+    return ClaimVerdict(
+        claim=claim,
+        verdict=WORDS[finding.direction],
+        deciding=seen,
+        p=finding.p,
+        why_not=seen.why_not,
+        seeds_needed=_seeds_needed(evidence, hypothesis, finding),
+        fingerprints=tuple(dict.fromkeys(trials)),
+        arms=frozenset(arm for demand in demands for arm in demand.subject.arms),
+        equal=finding.equal,
+    )
+
+
+def _seeds_needed(evidence: Evidence, hypothesis: Hypothesis, finding: Finding) -> int | None:
+    """Seeds that would probably settle what is open, in whatever way; None if nothing is, or no number would."""
+    cases = (hypothesis.supports, hypothesis.contradicts, hypothesis.equal) if finding.is_open else ()
+    needed = (seeds_needed(evidence, case, finding.alpha) for case in cases)
+    return min((number for number in needed if number is not None), default=None)
+
+
+def _nothing_to_test(claim: Claim, evidence: Evidence) -> str:
+    """Why none of a claim's arms can be compared."""
+    reasons = (
+        f"{quoted(evidence.study.arms[arm].label)} {why}"
+        for arm in claim_arms(evidence.study, claim)
+        if (why := evidence.arms[arm].why_not)
+    )
+    return "; ".join(list(dict.fromkeys(reasons))[:3]) or "there is nothing to compare it with"

@@ -1,0 +1,70 @@
+"""A study's claims and what came of each, as rows for the page and the terminal; and its arms against the best one."""
+
+from dataclasses import dataclass
+
+from grid.analysis.conclusion import Conclusion
+from grid.analysis.verdicts import ClaimVerdict
+from grid.analysis.wording import advice_in_words, verdict_in_words
+from grid.formats import unbroken
+from grid.questions.study import Study
+from grid.report.charts.forest import ForestRow
+
+
+@dataclass(frozen=True)
+class ClaimRow:
+    """A claim with its verdict.
+
+    Attributes:
+        says: What is claimed.
+        source: By whom.
+        verdict: What the trials say of it.
+        finding: Why.
+        advice: How many seeds would decide it; empty if it is decided or that can't be said.
+        trials: Fingerprints of the trials it rests on.
+    """
+
+    says: str
+    source: str
+    verdict: str
+    finding: str
+    advice: str
+    trials: tuple[str, ...]
+
+
+def claim_rows(conclusion: Conclusion) -> list[ClaimRow]:
+    """The claims of a study in its question's order."""
+    judgement = conclusion.judgement
+    return [_row(verdict, judgement.evidence.study) for verdict in judgement.verdicts]
+
+
+def forest_rows(conclusion: Conclusion) -> list[ForestRow]:
+    """Every other arm against the best one; empty if no arm is the best."""
+    best, judgement = conclusion.best, conclusion.judgement
+    study = judgement.evidence.study
+    if best is None:
+        return []
+    return [_against(conclusion, arm, best) for arm in range(len(study.arms)) if arm != best]
+
+
+def _against(conclusion: Conclusion, arm: int, best: int) -> ForestRow:
+    judgement = conclusion.judgement
+    label = judgement.evidence.study.arms[arm].label
+    found = judgement.compared(arm, best)
+    if found is None or found.seen.effect is None or found.seen.interval is None:
+        why = judgement.evidence.arms[arm].why_not or (found and found.seen.why_not) or "was not compared"
+        return ForestRow(label, None, None, None, 0, "untested", why)
+    direction = {1: "better", -1: "worse", 0: "equal" if found.equal else "open"}[found.direction]
+    note = "by less than half a point" if found.equal and found.direction else ""
+    mean, (low, high), seeds = float(found.seen.effect.mean), found.seen.interval, int(found.seen.effect.num_seeds)
+    return ForestRow(label, mean, low, high, seeds, direction, note)
+
+
+def _row(verdict: ClaimVerdict, study: Study) -> ClaimRow:
+    return ClaimRow(
+        verdict.claim.says,
+        verdict.claim.source,
+        verdict.verdict,
+        unbroken(verdict_in_words(verdict, study)),
+        advice_in_words(verdict),
+        verdict.fingerprints,
+    )

@@ -52,7 +52,9 @@ def _against(conclusion: Conclusion, arm: int, best: int) -> ForestRow:
     found = judgement.compared(arm, best)
     if found is None or found.seen.effect is None or found.seen.interval is None:
         why = judgement.evidence.arms[arm].why_not or (found and found.seen.why_not) or "was not compared"
-        return ForestRow(label, None, None, None, 0, "untested", why)
+        effect = found and found.seen.effect
+        seen = (float(effect.mean), int(effect.num_seeds)) if effect else (None, 0)
+        return ForestRow(label, seen[0], None, None, seen[1], "untested", why)
     direction = {1: "better", -1: "worse", 0: "equal" if found.equal else "open"}[found.direction]
     note = "by less than half a point" if found.equal and found.direction else ""
     mean, (low, high), seeds = float(found.seen.effect.mean), found.seen.interval, int(found.seen.effect.num_seeds)

@@ -50,7 +50,8 @@ def make_charts(mine: pd.DataFrame, epochs: pd.DataFrame, study: Study, conclusi
             "forest",
             "How far from the best arm",
             f"Test accuracy of each arm above that of {quoted(best)}, paired by seed and by image, with the 95 % interval "
-            "of that comparison alone. The finding is corrected for all comparisons. Shaded: equal for most purposes.",
+            "of that comparison alone. The finding is corrected for all comparisons. Shaded: equal for "
+            "most purposes. An arrow: it goes on beyond the axis.",
             forest(forest_rows(conclusion), best, MARGIN),
         ),
         _chart(

@@ -1,6 +1,7 @@
 """What stands on a study's page, in words and ready-made numbers; the templates only lay it out."""
 
 import json
+import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,6 +64,7 @@ class StudyPage:
         notes: What limits it, in sentences.
         claims: Rows of the table of claims.
         looks: Number of seeds of an arm at each look, least to most, if seeds were added as long as something was open.
+        screening: How the arms that were trained in full were chosen: the rule, and a row an arm; None if all were.
         counts: Number of trials by status, of those that occur.
         budget: Name and value of everything that was spent.
         charts: The charts; empty if no trial is ok.
@@ -81,6 +83,7 @@ class StudyPage:
     notes: list[str]
     claims: list[ClaimRow]
     looks: list[str]
+    screening: tuple[str, list[list[str]]] | None
     counts: list[tuple[str, int]]
     budget: list[tuple[str, str]]
     charts: list[Chart]
@@ -114,6 +117,7 @@ def make_page(
         notes=[unbroken(note) for note in conclusion.notes],
         claims=claim_rows(conclusion),
         looks=[f"{min(look)} to {max(look)}" if min(look) < max(look) else str(max(look)) for look in plan.looks],
+        screening=_screening(plan),
         counts=[(status_words(status), total) for status, total in totals if total],
         budget=_budget(study, mine),
         charts=make_charts(mine, epochs, study, conclusion),
@@ -149,6 +153,25 @@ def _budget(study: Study, mine: pd.DataFrame) -> list[tuple[str, str]]:
         ("arms", str(len(study.arms))),
         ("training time", seconds(float(mine["wall_s"].sum()))),
     ]
+
+
+def _screening(plan: StudyPlan) -> tuple[str, list[list[str]]] | None:
+    """The rule, and a row an arm, those that came furthest first."""
+    if plan.screening is None:
+        return None
+    furthest = sorted(plan.screening.standings, key=lambda s: (-s.epochs, s.rank or math.inf))
+    full = {trial.arm for trial in plan.trials if trial.stage == "full"}
+    rows = [
+        [
+            plan.study.arms[standing.arm].label,
+            "trained in full" if standing.arm in full else standing.reason,
+            str(standing.epochs),
+            percent(standing.val_acc),
+            f"{standing.rank} of {standing.of}" if standing.rank else NOTHING,
+        ]
+        for standing in furthest
+    ]
+    return plan.screening.rule, rows
 
 
 def _seeds(mine: pd.DataFrame) -> str:

@@ -79,7 +79,7 @@ def _sentence(judgement: Judgement, best: int, others: Sequence[int], winners: S
     ahead = f" Both are better than {label[_only(others, winners)]}." if rest == 1 and len(winners) == 2 else ahead
     if len(winners) == 2:
         found = judgement.compared(best, near)
-        told = "are equal within half a point" if found and found.equal else "can't be told apart"
+        told = "are equal within half a point" if found and found.finding.equal else "can't be told apart"
         return f"{label[best]} and {label[near]} {told}: {numbers}.{_if_all(judgement, winners, ahead)}"
     names = [label[arm] for arm in winners if arm != best]
     named = ", ".join(names[:MAX_NAMED]) + (f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else "")

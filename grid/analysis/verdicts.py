@@ -4,6 +4,7 @@ A claim is a hypothesis with a case for it and a case against it. Reproduced and
 is inconclusive, and says how many seeds would probably decide it.
 """
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -73,22 +74,13 @@ class Comparison:
 
     Attributes:
         seen: By how much, and how sure that is.
-        direction: 1 if the first was found better, -1 if worse.
-        equal: Whether they were found equal within the margin.
-        p: Corrected p-value of the difference; NaN if it was not tested.
+        finding: What was found: its direction is 1 if the first is better, -1 if it is worse.
         seeds_needed: Seeds that would probably settle it; None if it is settled or none would.
     """
 
     seen: Estimate
-    direction: int
-    equal: bool
-    p: float
+    finding: Finding
     seeds_needed: int | None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it was tested, and nothing was found."""
-        return self.direction == 0 and not self.equal and not math.isnan(self.p)
 
 
 @dataclass(frozen=True)
@@ -111,9 +103,8 @@ class Judgement:
         if found is None:
             return None
         needed = _seeds_needed(self.evidence, pair_hypothesis(first, second), found)
-        seen = estimate(self.evidence, difference(first, second))
-        direction = found.direction if first < second else -found.direction
-        return Comparison(seen, direction, found.equal, found.p, needed)
+        oriented = found if first < second else dataclasses.replace(found, direction=-found.direction)
+        return Comparison(estimate(self.evidence, difference(first, second)), oriented, needed)
 
     def is_better(self, first: int, second: int) -> bool:
         """Whether `first` was found better than `second` on test."""

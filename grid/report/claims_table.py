@@ -55,8 +55,9 @@ def _against(conclusion: Conclusion, arm: int, best: int) -> ForestRow:
         effect = found and found.seen.effect
         seen = (float(effect.mean), int(effect.num_seeds)) if effect else (None, 0)
         return ForestRow(label, seen[0], None, None, seen[1], "untested", why)
-    direction = {1: "better", -1: "worse", 0: "equal" if found.equal else "open"}[found.direction]
-    note = "by less than half a point" if found.equal and found.direction else ""
+    finding = found.finding
+    direction = {1: "better", -1: "worse", 0: "equal" if finding.equal else "open"}[finding.direction]
+    note = "by less than half a point" if finding.equal and finding.direction else ""
     mean, (low, high), seeds = float(found.seen.effect.mean), found.seen.interval, int(found.seen.effect.num_seeds)
     return ForestRow(label, mean, low, high, seeds, direction, note)
 

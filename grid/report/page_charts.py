@@ -42,18 +42,26 @@ def make_charts(mine: pd.DataFrame, epochs: pd.DataFrame, study: Study, conclusi
     if not (mine["status"] == "ok").any():
         return []
     kept = epochs[epochs["fingerprint"].isin(mine["fingerprint"])]
-    band = "Solid: validation, mean over seeds, with a band from the lowest to the highest seed; dashed: train."
+    charts = [_differences(conclusion), *_final(mine, study), *_curves(mine, kept, study), _sensitivity(mine, study)]
+    return [chart for chart in charts if chart]
+
+
+def _differences(conclusion: Conclusion) -> Chart | None:
+    study = conclusion.judgement.evidence.study
     best = "" if conclusion.best is None else study.arms[conclusion.best].label
-    sensitivity = axis_shares(mine, study)
-    charts = [
-        _chart(
-            "forest",
-            "How far from the best arm",
-            f"Test accuracy of each arm above that of {quoted(best)}, paired by seed and by image, with the 95 % interval "
-            "of that comparison alone. The finding is corrected for all comparisons. Shaded: equal for "
-            "most purposes. An arrow: it goes on beyond the axis.",
-            forest(forest_rows(conclusion), best, MARGIN),
-        ),
+    return _chart(
+        "forest",
+        "How far from the best arm",
+        f"Test accuracy of each arm above that of {quoted(best)}, paired by seed and by image, with the 95 % interval of "
+        "that comparison alone. The finding is corrected for all comparisons. Shaded: equal for most purposes. An "
+        "arrow: it goes on beyond the axis.",
+        forest(forest_rows(conclusion), best, MARGIN),
+    )
+
+
+def _final(mine: pd.DataFrame, study: Study) -> list[Chart | None]:
+    captions = {"val": "What the best arm is chosen by.", "test": "What is reported of it."}
+    return [
         _chart(
             "final",
             "Accuracy after the last epoch",
@@ -63,38 +71,42 @@ def make_charts(mine: pd.DataFrame, epochs: pd.DataFrame, study: Study, conclusi
         *(
             _chart(
                 f"cells-{split}",
-                f"Mean {name} accuracy by cell",
+                f"Mean {'validation' if split == 'val' else 'test'} accuracy by cell",
                 caption,
                 heat_map(mine, study, f"{split}_acc"),
                 half=True,
             )
-            for split, name, caption in (
-                ("val", "validation", "What the best arm is chosen by."),
-                ("test", "test", "What is reported of it."),
-            )
+            for split, caption in captions.items()
         ),
+    ]
+
+
+def _curves(mine: pd.DataFrame, epochs: pd.DataFrame, study: Study) -> list[Chart | None]:
+    band = "Solid: validation, mean over seeds, with a band from the lowest to the highest seed; dashed: train."
+    return [
         _chart(
             "accuracy",
             "Accuracy while training",
             f"{band} A cross is where a trial broke off.",
-            learning_curves(mine, kept, study, "acc"),
+            learning_curves(mine, epochs, study, "acc"),
         ),
         _chart(
             "loss",
             "Loss while training",
             f"Mean cross-entropy, in nats. {band} Where one explodes, the axis ends at twice the first epoch's median.",
-            learning_curves(mine, kept, study, "loss"),
+            learning_curves(mine, epochs, study, "loss"),
         ),
     ]
-    charts.append(
-        _chart(
-            "sensitivity",
-            "What the result is sensitive to",
-            f"Share of the variance of validation accuracy between trials. {sensitivity.note}".strip(),
-            axis_importance(sensitivity),
-        )
+
+
+def _sensitivity(mine: pd.DataFrame, study: Study) -> Chart | None:
+    sensitivity = axis_shares(mine, study)
+    return _chart(
+        "sensitivity",
+        "What the result is sensitive to",
+        f"Share of the variance of validation accuracy between trials. {sensitivity.note}".strip(),
+        axis_importance(sensitivity),
     )
-    return [chart for chart in charts if chart]
 
 
 def _chart(key: str, title: str, caption: str, figure: go.Figure | None, *, half: bool = False) -> Chart | None:

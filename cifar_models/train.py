@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
 from cifar_models.augmentation import augment, draw_parameters, num_samples
+from cifar_models.checkpoint import TrainState
 from cifar_models.config import PublishedConfig, TrainConfig
 from cifar_models.data import DataError, Split
 from cifar_models.images import DeviceImages, channel_statistics
@@ -31,18 +30,25 @@ PUBLISHED_EVAL_BATCH = 250
 
 
 def train(
-    config: TrainConfig, data: Split, device: torch.device | None = None, weights_dir: Path | None = None
+    config: TrainConfig,
+    data: Split,
+    device: torch.device | None = None,
+    weights_dir: Path | None = None,
+    state: TrainState | None = None,
 ) -> Iterator[EpochRecord | TestRecord]:
-    """Trains one trial.
+    """Trains one trial, from its start or from any epoch on.
 
-    Same configuration, data, hardware and number of threads: the same numbers, to the last bit. torch's
-    global generator is seeded anew for every epoch, so nothing that the process did before can show.
+    Same configuration, data, hardware and number of threads: the same numbers, to the last bit, also when training
+    was interrupted and goes on from a saved state. torch's global generator is seeded anew for every epoch, so
+    nothing that the process did before can show.
 
     Args:
         config: What to train.
         data: The images; they are moved to the device whole.
         device: Where to compute; the CPU if None.
         weights_dir: Where published weights are looked for first.
+        state: Where to go on from; what `start` gives if None. It is advanced in place: whenever a record of an
+            epoch was yielded, it is the state after that epoch.
 
     Yields:
         A record an epoch, then the test set's. If a loss is no longer finite, that epoch's record is the last.
@@ -52,24 +58,16 @@ def train(
         WeightsError: The configuration starts from published weights that can't be had.
     """
     device = device or torch.device("cpu")
-    layout = torch.channels_last if config.channels_last else torch.contiguous_format
+    state = state or start(config, data, device, weights_dir)
+    layout = memory_layout(config)
     images = DeviceImages(data.train_images, data.train_labels, device, layout)
     val = DeviceImages(data.val_images, data.val_labels, device, layout)
-    statistics = input_statistics(config.model, device) or channel_statistics(images.images)
-    num_steps = num_samples(config.augmentation, len(images)) // config.batch_size
-    if num_steps == 0:
-        raise DataError(f"batch_size {config.batch_size} is more than the {len(images)} training images; lower it")
 
-    torch.manual_seed(random_stream(config.seed, 0))
-    model = build_model(config.model, data.num_classes, weights_dir).to(device).to(memory_format=layout)
-    optimizer = build_optimizer(trained_parameters(model), config.optimizer)
-    schedule = build_schedule(optimizer, config.optimizer, num_steps * config.epochs)
-
-    for epoch in range(1, config.epochs + 1):
-        start = time.perf_counter()
-        stream = random_stream(config.seed, epoch)
-        lr, train_loss, train_acc = train_epoch(config, model, optimizer, schedule, images, statistics, stream)
-        val_loss, val_acc = measures(predict(model, val, statistics, config), val.labels)
+    for epoch in range(state.epoch + 1, config.epochs + 1):
+        clock = time.perf_counter()
+        lr, train_loss, train_acc = train_epoch(config, state, images, random_stream(config.seed, epoch))
+        val_loss, val_acc = measures(predict(state, val, config), val.labels)
+        state.epoch = epoch
         record = EpochRecord(
             epoch=epoch,
             lr=lr,
@@ -77,30 +75,41 @@ def train(
             train_acc=train_acc,
             val_loss=val_loss,
             val_acc=val_acc,
-            wall_s=time.perf_counter() - start,
+            wall_s=time.perf_counter() - clock,
         )
         yield record
         if record.diverged:
             return
 
     test = DeviceImages(data.test_images, data.test_labels, device, layout)
-    yield test_record(predict(model, test, statistics, config), test.labels)
+    yield test_record(predict(state, test, config), test.labels)
+
+
+def start(
+    config: TrainConfig, data: Split, device: torch.device | None = None, weights_dir: Path | None = None
+) -> TrainState:
+    """The state before the first epoch; arguments and errors are those of `train`."""
+    num_images = len(data.train_labels)
+    num_steps = num_samples(config.augmentation, num_images) // config.batch_size
+    if num_steps == 0:
+        raise DataError(f"batch_size {config.batch_size} is more than the {num_images} training images; lower it")
+    torch.manual_seed(random_stream(config.seed, 0))
+    model = build_model(config.model, data.num_classes, weights_dir).to(device).to(memory_format=memory_layout(config))
+    optimizer = build_optimizer(trained_parameters(model), config.optimizer)
+    schedule = build_schedule(optimizer, config.optimizer, num_steps * config.epochs)
+    mean_C, std_C = input_statistics(config.model) or channel_statistics(torch.tensor(data.train_images))
+    return TrainState(model, optimizer, schedule, (mean_C.to(device), std_C.to(device)))
 
 
 def train_epoch(
-    config: TrainConfig,
-    model: nn.Module,
-    optimizer: Optimizer,
-    schedule: LRScheduler,
-    images: DeviceImages,
-    statistics: tuple[Tensor, Tensor],
-    stream: int,
+    config: TrainConfig, state: TrainState, images: DeviceImages, stream: int
 ) -> tuple[float, float, float]:
     """One pass over the training samples, in an order and with changes that `stream` decides.
 
     Returns:
         Learning rate of the last step, mean loss in nats without penalty, share of right answers.
     """
+    model, optimizer = state.model, state.optimizer
     device = images.labels.device
     num_train = num_samples(config.augmentation, len(images))
     num_steps = num_train // config.batch_size
@@ -119,14 +128,14 @@ def train_epoch(
         if config.augmentation.changes_images:
             image_BCHW = augment(image_BCHW, change_SP[sample_B], config.augmentation)
         with autocast(config, device):
-            logits_BK = model(images.normalised(image_BCHW, *statistics))
+            logits_BK = model(images.normalised(image_BCHW, *state.statistics))
         loss = F.cross_entropy(logits_BK.float(), y_B)
         penalised = loss + l1_penalty(trained, config.optimizer.l1) if config.optimizer.l1 else loss
         optimizer.zero_grad(set_to_none=True)
         penalised.backward()  # type: ignore[no-untyped-call]
         lr = float(optimizer.param_groups[0]["lr"])
         optimizer.step()
-        schedule.step()
+        state.schedule.step()
         # the sums stay on the device: to read one here would make it wait at every step
         loss_sum += loss.detach()
         num_correct += (logits_BK.argmax(1) == y_B).sum()
@@ -143,20 +152,25 @@ def random_stream(seed: int, epoch: int) -> int:
     return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
+def memory_layout(config: TrainConfig) -> torch.memory_format:
+    """How images and convolutions lie in memory."""
+    return torch.channels_last if config.channels_last else torch.contiguous_format
+
+
 def autocast(config: TrainConfig, device: torch.device) -> torch.autocast:
     """Where a model computes in bf16, if the configuration says so."""
     return torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16")
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, images: DeviceImages, statistics: tuple[Tensor, Tensor], config: TrainConfig) -> Tensor:
+def predict(state: TrainState, images: DeviceImages, config: TrainConfig) -> Tensor:
     """Log-probabilities `(N, K) float32` of all images, in evaluation mode."""
-    model.eval()
+    state.model.eval()
     outputs = []
     size = PUBLISHED_EVAL_BATCH if isinstance(config.model, PublishedConfig) else EVAL_BATCH
     for batch in torch.split(images.images, size):
         with autocast(config, batch.device):
-            logits_BK = model(images.normalised(batch, *statistics))
+            logits_BK = state.model(images.normalised(batch, *state.statistics))
         outputs.append(F.log_softmax(logits_BK.float(), dim=1))
     return torch.cat(outputs)
 

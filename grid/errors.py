@@ -78,7 +78,7 @@ def _known_fields(model: type[BaseModel], location: tuple[str | int, ...]) -> li
             here = [m for annotation in known for m in _models_in(annotation)] or here
         else:  # the tag of a union: go on in the model that goes by it
             here = [m for m in here if _is_tag([m], part)] or here
-    return list(dict.fromkeys(name for m in here for name in m.model_fields))
+    return list(dict.fromkeys(field.alias or name for m in here for name, field in m.model_fields.items()))
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

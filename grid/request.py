@@ -10,15 +10,8 @@ from cifar_models.config import DatasetName, Frozen
 from cifar_models.data import DataError, Dataset, data_fingerprint, load, split
 from grid.errors import UserError
 from grid.questions.expansion import Winners, make_study
-from grid.questions.question import (
-    Overrides,
-    Profile,
-    SourcedQuestion,
-    catalogue,
-    find_question,
-    flat_fields,
-    read_profiles,
-)
+from grid.questions.fields import Overrides, flat_fields
+from grid.questions.question import Profile, SourcedQuestion, catalogue, find_question, read_profiles
 from grid.questions.study import Study
 from grid.records.plan import StudyPlan, make_plan
 

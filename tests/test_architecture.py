@@ -28,7 +28,8 @@ def test_models_know_nothing_of_the_grid(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["analysis.summaries", "records.tables", "report.samples", "report.pages", "results", "session", "cli"]
+    "module",
+    ["analysis.summaries", "records.tables", "report.samples", "report.pages", "results", "session", "cli", "export"],
 )
 def test_reading_results_imports_neither_torch_nor_ray(module: str) -> None:
     code = f"import sys, grid.{module}; print(*{{'torch', 'ray'}} & sys.modules.keys())"
@@ -36,8 +37,11 @@ def test_reading_results_imports_neither_torch_nor_ray(module: str) -> None:
     assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr
 
 
-def test_only_launch_and_trial_import_ray() -> None:
-    assert {path.stem for path in (ROOT / "grid").rglob("*.py") if "ray" in imports(path)} == {"launch", "trial"}
+def test_only_what_trains_and_looks_at_nodes_imports_ray() -> None:
+    importers = {
+        path.relative_to(ROOT / "grid").parts[0] for path in (ROOT / "grid").rglob("*.py") if "ray" in imports(path)
+    }
+    assert importers == {"execution"}
 
 
 @pytest.mark.parametrize("name", STDLIB_FREE)

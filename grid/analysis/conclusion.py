@@ -71,8 +71,8 @@ def _sentence(judgement: Judgement, best: int, others: Sequence[int], winners: S
             f"{_numbers(judgement, better, best)}."
         )
     if len(winners) == 1:
-        ahead = f"{label[best]} is best: {_numbers(judgement, best, others[0])} ahead of {label[others[0]]}"
-        return f"{ahead}, the runner-up." if len(others) > 1 else f"{ahead}."
+        other = f"{label[others[0]]}, the runner-up" if len(others) > 1 else label[others[0]]
+        return f"{label[best]} is best. Above {other}: {_numbers(judgement, best, others[0])}."
     near = next(arm for arm in winners if arm != best)
     numbers = _numbers(judgement, best, near)
     ahead = f" {'Both' if len(winners) == 2 else 'All'} are better than each of the other {rest}." if rest > 1 else ""

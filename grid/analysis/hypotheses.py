@@ -30,7 +30,7 @@ def hypothesis_of(claim: Claim, evidence: Evidence) -> Hypothesis:
         _in_contest(matching_arms(evidence.study, side), evidence) for side in (relation.arm, relation.than)
     )
     first, second = evidence.best(mine), evidence.best(others)
-    if first is None or second is None:
+    if first is None or second is None or first == second:
         return Hypothesis(Case(), Case())
     if claim.better is not None:
         by = claim.better.by / 100

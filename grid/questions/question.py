@@ -1,66 +1,27 @@
 """A question as a user writes it: a YAML file, checked line by line, not yet expanded into arms."""
 
 import re
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from cifar_models.config import Architecture, DatasetName, Frozen
 from grid.errors import QuestionError, UserError, explain, first_error
-from grid.questions.sourced_yaml import SourcedYaml, read_yaml
+from grid.questions.claims import Claim
+from grid.questions.fields import NAME_PATTERN, AxisValues, Fields, Label, Name, Text
+from grid.questions.sourced_yaml import Location, SourcedYaml, read_yaml
 
 CATALOGUE = Path(__file__).parent / "catalogue"
 PROFILES = Path(__file__).parent / "profiles.yaml"
-QUESTION_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+MAX_PARTS = 100
+"""More questions than there are to build on."""
+MAX_CLAIMS = 100
+"""More claims than anyone would read; each is looked up among all arms."""
 
 M = TypeVar("M", bound=BaseModel)
-
-Overrides = Mapping[str, Any]
-"""Values by dotted field of `TrainConfig`, such as `{"optimizer.lr": 0.01}`."""
-
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
-"""Text for a page: not empty, no control characters."""
-
-
-RUN_FIELDS = {"seed": "--seeds", "data.name": "--dataset"}
-"""Fields that are the run's choice, not a question's, and the option that makes it."""
-
-
-def flat_fields(values: Any) -> Any:
-    """Fields with their nested mappings written out: `{"model": {"skip": true}}` is `{"model.skip": true}`.
-
-    Raises:
-        ValueError: A field is the run's choice.
-    """
-    if not isinstance(values, dict):
-        return values
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict) and value:
-            flat |= {f"{name}.{inner}": leaf for inner, leaf in flat_fields(value).items()}
-        else:
-            flat[str(name)] = value
-    for field in flat.keys() & RUN_FIELDS.keys():
-        raise ValueError(f"{field} is chosen for a whole run, with {RUN_FIELDS[field]}; leave it out")
-    return flat
-
-
-def _single_values(values: list[Any]) -> list[Any]:
-    if any(isinstance(value, dict) for value in values):
-        raise ValueError("a value of an axis is a single one; write a block with 'set' for several fields at once")
-    return values
-
-
-Fields = Annotated[dict[str, Any], BeforeValidator(flat_fields)]
-"""Values by dotted field of `TrainConfig`."""
-
-AxisValues = Annotated[
-    dict[str, Annotated[list[Any], Field(min_length=1), AfterValidator(_single_values)]], BeforeValidator(flat_fields)
-]
-"""Lists of values by dotted field."""
 
 
 class AxisSpec(Frozen):
@@ -71,8 +32,8 @@ class AxisSpec(Frozen):
         names: What to call a value, by the value as YAML writes it (`true`, `0.1`, `adam`).
     """
 
-    label: Text | None = None
-    names: dict[str, Text] = {}
+    label: Label | None = None
+    names: dict[str, Label] = {}
 
 
 class Answer(Frozen):
@@ -103,8 +64,8 @@ class CellBlock(Frozen):
         one_at_a_time: Values by field; the base is an arm, and the base with each single value.
     """
 
-    label: Text | None = None
-    winners_of: list[str] = []
+    label: Label | None = None
+    winners_of: list[Name] = Field(default=[], max_length=MAX_PARTS)
     set: Fields = {}
     product: AxisValues = {}
     one_at_a_time: AxisValues = {}
@@ -146,6 +107,7 @@ class Question(Frozen):
         base: Fields that all arms share.
         cells: The arms.
         profiles: What this question changes in a profile, by the profile's name.
+        claims: What a source says of the arms; the runs are judged by it, and it changes nothing in them.
         answers: What the literature says of it.
     """
 
@@ -155,6 +117,7 @@ class Question(Frozen):
     base: Fields = {}
     cells: list[CellBlock] = Field(min_length=1)
     profiles: dict[str, Budget] = {}
+    claims: list[Claim] = Field(default=[], max_length=MAX_CLAIMS)
     answers: list[Answer] = []
 
     @property
@@ -169,7 +132,7 @@ class SourcedQuestion:
     def __init__(self, source: SourcedYaml) -> None:
         self.source = source
         self.name = source.path.stem
-        if not QUESTION_NAME.fullmatch(self.name):
+        if not re.fullmatch(NAME_PATTERN, self.name):
             raise QuestionError(
                 f"{source.path}: the file's name is the question's name and may hold only a-z, 0-9 and '-'; rename it"
             )
@@ -178,9 +141,22 @@ class SourcedQuestion:
                 f"{source.path}: {self.name} is a question of the catalogue; give the file another name"
             )
         self.question = _validate(Question, source)
-        for profile in self.question.profiles.keys() - read_profiles().keys():
-            message = f"profiles: there is no profile {profile!r}; there are {', '.join(read_profiles())}"
-            raise source.error(("profiles", profile), message)
+        for profile in self.question.profiles:
+            self._refuse_unknown_profile(profile, ("profiles", profile), "profiles")
+        names: set[str] = set()
+        for index, claim in enumerate(self.question.claims):
+            if claim.name in names:
+                message = f"claims.{index}.name: another claim is called {claim.name!r} too"
+                raise source.error(("claims", index, "name"), message)
+            names.add(claim.name)
+            if claim.only_at:
+                here = ("claims", index, "only_at", "profile")
+                self._refuse_unknown_profile(claim.only_at.profile, here, f"claims.{index}.only_at.profile")
+
+    def _refuse_unknown_profile(self, profile: str, here: Location, field: str) -> None:
+        if profile not in read_profiles():
+            message = f"{field}: there is no profile {profile!r}; there are {', '.join(read_profiles())}"
+            raise self.source.error(here, message)
 
 
 @cache

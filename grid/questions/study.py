@@ -3,6 +3,7 @@
 from typing import Any
 
 from cifar_models.config import Frozen, TrainConfig
+from grid.questions.claims import Claim
 from grid.questions.question import Answer
 
 
@@ -48,6 +49,8 @@ class Study(Frozen):
         axes: The fields that vary.
         arms: The settings.
         seeds: The seeds that every arm is trained with.
+        overrides: Fields that the user set for all arms of this run; the budget is not the profile's then.
+        claims: What is claimed of the arms.
         answers: What the literature says of the question, apart from any run.
     """
 
@@ -59,26 +62,11 @@ class Study(Frozen):
     axes: tuple[Axis, ...]
     arms: tuple[Arm, ...]
     seeds: tuple[int, ...]
+    overrides: dict[str, Any] = {}
+    claims: tuple[Claim, ...] = ()
     answers: tuple[Answer, ...] = ()
 
     @property
     def name(self) -> str:
         """Name of the study's page and file: unique for a question, profile and data set."""
         return f"{self.question}-{self.profile}-{self.dataset}"
-
-
-def field_value(config: TrainConfig, field: str) -> Any:
-    """The value of a dotted field, as JSON would hold it (lists, not tuples)."""
-    value: Any = config
-    for part in field.split("."):
-        value = getattr(value, part, None)
-    return list(value) if isinstance(value, tuple) else value
-
-
-def has_field(config: TrainConfig, field: str) -> bool:
-    """Whether a configuration has a dotted field; networks differ in theirs."""
-    *parents, leaf = field.split(".")
-    parent: Any = config
-    for part in parents:
-        parent = getattr(parent, part, None)
-    return hasattr(parent, leaf)

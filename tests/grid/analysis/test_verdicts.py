@@ -76,7 +76,7 @@ def test_each_claim_about_a_known_truth_gets_the_verdict_that_is_true(
 def test_the_page_says_exactly_what_is_true(known: tuple[StudyPlan, Conclusion, Path]) -> None:
     plan, conclusion, folder = known
     assert (conclusion.best, conclusion.winners) == (0, (0,))
-    assert conclusion.sentence.startswith("“A” is best: +2.")
+    assert conclusion.sentence.startswith("“A” is best. Above “C”, the runner-up: +2.")
     page = unescape((folder / f"{plan.study.name}.html").read_text(encoding="utf-8"))
     assert conclusion.sentence.replace(" %", "\N{NO-BREAK SPACE}%") in page
     assert "Not compared: “D” diverged on 4 of 8 seeds." in page

@@ -6,9 +6,10 @@ import pytest
 
 from grid.errors import QuestionError, UserError
 from grid.questions.expansion import make_study
+from grid.questions.fields import field_value
 from grid.questions.question import Profile, SourcedQuestion, catalogue, find_question, read_profiles
 from grid.questions.sourced_yaml import read_yaml
-from grid.questions.study import Study, field_value
+from grid.questions.study import Study
 
 HEAD = "title: Which?\nabout: Something.\n"
 PROFILE = Profile(about="for tests", dataset="digits", seeds=2, set={"epochs": 3})
@@ -119,7 +120,11 @@ def test_a_billion_laughs_are_refused(tmp_path: Path) -> None:
     ("name", "content", "expected"),
     [
         ("UPPER case.yaml", HEAD + "cells: [{}]\n", "rename it"),
-        ("control.yaml", 'title: "a\\u0007b"\nabout: x\ncells: [{}]\n', ":1: title:"),
+        (
+            "control.yaml",
+            'title: "a\\u0007b"\nabout: x\ncells: [{}]\n',
+            ":1: the control character '.x07'",
+        ),
         ("list.yaml", "- 1\n", "expected 'field: value' lines, found list"),
         ("empty.yaml", "", "the file is empty"),
         ("large.yaml", "#" * 1_000_001, "larger than"),

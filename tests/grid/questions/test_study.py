@@ -4,8 +4,8 @@ import pytest
 
 from grid.errors import QuestionError, UserError
 from grid.questions.expansion import make_study
+from grid.questions.fields import field_value
 from grid.questions.question import find_question, read_profiles
-from grid.questions.study import field_value
 from tests.grid.questions.test_question import HEAD, study, write
 
 

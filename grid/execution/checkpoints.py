@@ -1,0 +1,146 @@
+"""Checkpoints of trials that are under way, on any path or URL that fsspec knows, so that they outlive their node.
+
+    <url>/<fingerprint>/state.safetensors    the state after an epoch, with the curves up to it
+
+It runs on workers. A checkpoint is written under another name and then moved, so that an earlier one stays until the
+new one is whole; how safe the move is depends on the file system, and a checksum finds what it spoilt.
+"""
+
+import contextlib
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from fsspec import AbstractFileSystem
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+from pydantic import ValidationError
+
+from cifar_models.checkpoint import CheckpointError, TrainState, pack_state, restore, unpack
+from cifar_models.records import EpochRecord
+from grid.errors import UserError
+from grid.records.files import write_whole
+
+
+class StorageError(UserError):
+    """Storage that can't be used: full, out of reach, or not writable. Its message is one line."""
+
+
+class CheckpointStore:
+    """The checkpoints below a path or URL: the last one of each trial. It can be sent to any worker.
+
+    Attributes:
+        url: Where they are; of a local path the absolute form, as workers run in folders of their own.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        with self._reported("used"):
+            file_system, path = self._open()
+        if isinstance(file_system, LocalFileSystem):
+            self.url = path
+
+    def save(self, fingerprint: str, state: TrainState, epochs: Sequence[EpochRecord]) -> None:
+        """Keeps the state of a trial and its curves so far, in place of earlier ones.
+
+        Raises:
+            StorageError: They can't be written; earlier ones are still there.
+        """
+        curves = json.dumps([record.model_dump() for record in epochs])
+        data = pack_state(state, {"fingerprint": fingerprint, "epochs": curves})
+        with self._reported("written"):
+            self._write(fingerprint, data)
+
+    def load(self, fingerprint: str, state: TrainState) -> tuple[EpochRecord, ...]:
+        """Makes a state the one that was saved.
+
+        Args:
+            fingerprint: The trial.
+            state: A fresh one of the same trial. It is as before if no checkpoint is there that can be used.
+
+        Returns:
+            The curves up to the saved epoch; none if no checkpoint is there that can be used.
+
+        Raises:
+            StorageError: The storage is out of reach.
+        """
+        with self._reported("read"):
+            data = self._read(fingerprint)
+        if data is None:
+            return ()
+        try:
+            tensors, metadata = unpack(data)
+            if metadata.get("fingerprint") != fingerprint:
+                return ()
+            epochs = tuple(EpochRecord.model_validate(record) for record in json.loads(metadata["epochs"]))
+            restore(state, tensors, metadata)
+        except (CheckpointError, ValidationError):
+            return ()  # damaged, or of an older version: as good as none
+        return epochs
+
+    def remove(self, fingerprint: str) -> None:
+        """Forgets the checkpoint of a trial, if there is one, and what was left half-written.
+
+        Raises:
+            StorageError: It can't be removed.
+        """
+        with self._reported("removed"):
+            self._remove(fingerprint)
+
+    def check(self) -> None:
+        """Writes, reads back and removes a probe.
+
+        Raises:
+            StorageError: One of these failed; trials would lose their checkpoints.
+        """
+        name = f"probe-{uuid.uuid4().hex}"
+        with self._reported("written, read and removed"):
+            self._write(name, name.encode())
+            if self._read(name) != name.encode():
+                raise OSError("other bytes are read than were written")
+            self._remove(name)
+
+    def _write(self, name: str, data: bytes) -> None:
+        file_system, root = self._open()
+        path = f"{root}/{name}/state.safetensors"
+        file_system.makedirs(f"{root}/{name}", exist_ok=True)
+        if isinstance(file_system, LocalFileSystem):
+            write_whole(Path(path), data)
+            return
+        unfinished = f"{path}-{uuid.uuid4().hex}"
+        try:
+            file_system.pipe_file(unfinished, data)
+            file_system.mv(unfinished, path)
+        except Exception:  # full storage should not be filled further
+            with contextlib.suppress(Exception):
+                file_system.rm_file(unfinished)
+            raise
+
+    def _read(self, name: str) -> bytes | None:
+        file_system, root = self._open()
+        try:
+            data: bytes = file_system.cat_file(f"{root}/{name}/state.safetensors")
+        except FileNotFoundError:
+            return None
+        return data
+
+    def _remove(self, name: str) -> None:
+        file_system, root = self._open()
+        with contextlib.suppress(FileNotFoundError):
+            file_system.rm(f"{root}/{name}", recursive=True)
+
+    def _open(self) -> tuple[AbstractFileSystem, str]:
+        file_system, path = url_to_fs(self.url)  # made once a process: fsspec keeps it
+        return file_system, file_system._strip_protocol(path)
+
+    @contextlib.contextmanager
+    def _reported(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # every file system has exceptions of its own
+            reason = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
+            raise StorageError(
+                f"checkpoint storage {self.url}: can't be {action} ({reason[:200]}); "
+                "give a folder or URL that every node can reach and write"
+            ) from error

@@ -1,0 +1,241 @@
+"""What a source claims of a question's arms: data that is written before the runs, and the arms that it speaks of.
+
+What an arm reaches and how well it fits depend on how long it was trained, and on which images. Such claims of the
+catalogue are judged at the report's own budget only; that one arm is better than another, at any.
+
+A published accuracy is of one run. Measured on 10,000 images, 80 % has a standard error of 0.4 points from the images
+alone, and the seed adds about as much. So the catalogue takes an accuracy for reached within 1 point, about two such
+errors, and a loss within 0.05: it goes up by about 0.03 when accuracy goes down by a point (0.609 at 20 % errors), and
+moves with overfitting besides.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from cifar_models.config import DatasetName, Frozen
+from grid.questions.fields import Fields, Name, Text, flat_fields, has_field
+
+if TYPE_CHECKING:
+    from grid.questions.study import Study  # a study holds its claims
+
+KINDS = ("best", "better", "fit", "level", "curve")
+"""The kinds of claims, and the fields that state them."""
+
+
+def _fields_or_label(selector: Any) -> Any:
+    if isinstance(selector, str) and selector.strip():
+        return " ".join(selector.split())
+    if not isinstance(selector, dict):
+        raise ValueError(f"{selector!r:.80} names no arm; give its fields or its label")
+    return flat_fields(selector)
+
+
+Selector = Annotated[dict[str, Any] | str, BeforeValidator(_fields_or_label)]
+"""Arms by what they have in common, values by dotted field (a list means any of its values), or one by its label."""
+
+Accuracy = Literal["val_acc", "test_acc"]
+
+
+class BestClaim(Frozen):
+    """A value is the best on its axis: no other one has a better test accuracy.
+
+    Attributes:
+        axis: The field.
+        value: Its best value. Where several arms have it, they are represented by the best on validation.
+        among: Which arms are compared; all if empty. The axis may be in it, to leave some of its values out.
+    """
+
+    axis: str
+    value: Any
+    among: Fields = {}
+
+
+class BetterClaim(Frozen):
+    """An arm has the better test accuracy. Where several match, they are represented by the best on validation.
+
+    Attributes:
+        arm: The better one.
+        than: The other one.
+        by: Points of accuracy by which it is better at least.
+    """
+
+    arm: Selector
+    than: Selector
+    by: float = Field(default=0.0, ge=0, le=100)
+
+
+class FitClaim(Frozen, populate_by_name=True):
+    """All of the arms fit their training images so well, and no better; the words are those of `grid.analysis.fit`.
+
+    Attributes:
+        arm: The arms.
+        label: How well; `is` in a question's file.
+    """
+
+    arm: Selector
+    label: Literal["underfit", "well fit", "overfit"] = Field(alias="is")
+
+
+class LevelClaim(Frozen):
+    """All of the arms reach a level. Accuracies are fractions, losses mean cross-entropies in nats.
+
+    Attributes:
+        arm: The arms.
+        measure: What is measured.
+        about: Where it is,
+        within: and how far it may be from there.
+        at_least: What it reaches.
+        at_most: What it does not exceed.
+    """
+
+    arm: Selector
+    measure: Literal["val_acc", "test_acc", "test_loss"]
+    about: float | None = Field(default=None, ge=0)
+    within: float | None = Field(default=None, gt=0)
+    at_least: float | None = Field(default=None, ge=0)
+    at_most: float | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _is_one_level(self) -> Self:
+        levels = [level for level in (self.about, self.at_least, self.at_most) if level is not None]
+        if len(levels) != 1 or (self.about is None) != (self.within is None):
+            raise ValueError("give about and within, or at_least, or at_most")
+        if self.measure != "test_loss" and max(*levels, self.within or 0) > 1:
+            raise ValueError(f"{self.measure} is a fraction: 0.8 is 80 %")
+        return self
+
+
+class CurveClaim(Frozen, populate_by_name=True):
+    """A curve changes sooner, later, or with smaller jumps. Several arms are represented by the best on validation.
+
+    Attributes:
+        arm: The arm.
+        than: What it is compared with.
+        of: The measure, epoch by epoch.
+        change: `faster` and `slower` speak of when a level is reached, `smoother` of jumps against the trend; `is` in
+            a question's file.
+    """
+
+    arm: Selector
+    than: Selector
+    of: Literal["train_acc", "val_acc", "train_loss", "val_loss"]
+    change: Literal["faster", "slower", "smoother"] = Field(alias="is")
+
+
+class Published(Frozen):
+    """The runs that a claim can be judged by.
+
+    Attributes:
+        profile: Name of the budget.
+        dataset: The data set.
+    """
+
+    profile: str
+    dataset: DatasetName
+
+
+class Claim(Frozen):
+    """Something that a source says of a question's arms, of exactly one kind.
+
+    Attributes:
+        name: Its name, unique in the question.
+        says: What is said, in words.
+        source: Where.
+        only_at: Where it can be judged, if it is about numbers of one budget and data set; None if anywhere.
+        best: A value is the best on its axis.
+        better: An arm is better than another.
+        fit: How well arms fit.
+        level: What arms reach.
+        curve: How one curve differs from another.
+    """
+
+    name: Name
+    says: Text
+    source: Text
+    only_at: Published | None = None
+    best: BestClaim | None = None
+    better: BetterClaim | None = None
+    fit: FitClaim | None = None
+    level: LevelClaim | None = None
+    curve: CurveClaim | None = None
+
+    @model_validator(mode="after")
+    def _is_of_one_kind(self) -> Self:
+        given = [kind for kind in KINDS if getattr(self, kind) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give one of {', '.join(KINDS)}; here are {', '.join(given) or 'none'}")
+        if self.level and self.level.about is not None and self.only_at is None:
+            raise ValueError("a published number needs only_at: the profile and the dataset that it belongs to")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """Which of the kinds it is."""
+        return next(kind for kind in KINDS if getattr(self, kind) is not None)
+
+    @property
+    def selectors(self) -> dict[str, Selector]:
+        """What names its arms, by the field that holds it."""
+        if self.best:
+            return {"among": self.best.among}
+        relation = self.better or self.curve
+        if relation:
+            return {"arm": relation.arm, "than": relation.than}
+        single = self.fit or self.level
+        return {"arm": single.arm} if single else {}
+
+
+def claims_hash(claims: Iterable[Claim]) -> str:
+    """SHA-256, as hexadecimal digits, of what is claimed, whatever the order: proof of what stood there at the time."""
+    content = [claim.model_dump(mode="json") for claim in sorted(claims, key=lambda claim: claim.name)]
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def matching_arms(study: "Study", selector: Selector) -> tuple[int, ...]:
+    """Indices of the arms that have all of the values, or that go by the label.
+
+    An arm that is two cells of the question at once goes by the label of each.
+    """
+    if isinstance(selector, str):
+        return tuple(i for i, arm in enumerate(study.arms) if selector in (arm.label, *arm.label.split(" = ")))
+    wanted = {field: {value_key(value) for value in alternatives(value)} for field, value in selector.items()}
+    return tuple(
+        i
+        for i, arm in enumerate(study.arms)
+        if all(field in arm.values and value_key(arm.values[field]) in keys for field, keys in wanted.items())
+    )
+
+
+def best_arms(study: "Study", best: BestClaim) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Indices of the arms with the value that is claimed to be best, and of those with any other value of the axis.
+
+    Both are of the arms in `among`. An arm that has no such field is in neither.
+    """
+    among = [i for i in matching_arms(study, best.among) if has_field(study.arms[i].config, best.axis)]
+    claimed = {i: value_key(study.arms[i].values.get(best.axis)) == value_key(best.value) for i in among}
+    return tuple(i for i in among if claimed[i]), tuple(i for i in among if not claimed[i])
+
+
+def claim_arms(study: "Study", claim: Claim) -> tuple[int, ...]:
+    """Indices of all arms that a claim speaks of."""
+    if claim.best:
+        mine, others = best_arms(study, claim.best)
+        return (*mine, *others)
+    return tuple(arm for selector in claim.selectors.values() for arm in matching_arms(study, selector))
+
+
+def alternatives(wanted: Any) -> list[Any]:
+    """The values that a selector names for a field: itself, and each entry if it is a list."""
+    return [wanted, *wanted] if isinstance(wanted, list) else [wanted]
+
+
+def value_key(value: Any) -> str:
+    """Equal for what a configuration takes for the same value: 1 and 1.0; 0.001 and 1e-3, which YAML takes for text."""
+    try:
+        return repr(float(value))
+    except (TypeError, ValueError):
+        return repr(value)

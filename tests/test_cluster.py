@@ -1,25 +1,59 @@
+"""What cluster.yaml and cluster-local.yaml say; test_cluster_ssh.py runs what they have in common."""
+
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
+FILES = ("cluster.yaml", "cluster-local.yaml")
 
 
-def test_cluster_yaml_is_valid_by_rays_own_schema() -> None:
+def read(name: str) -> dict[str, Any]:
+    return dict(yaml.safe_load((ROOT / name).read_text()))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_cluster_file_is_valid_by_rays_own_schema(name: str) -> None:
     schema = json.loads(files("ray").joinpath("autoscaler/ray-schema.json").read_text())
-    config = yaml.safe_load((ROOT / "cluster.yaml").read_text())
+    config = read(name)
     jsonschema.validate(config, schema)
     with pytest.raises(jsonschema.ValidationError, match="Additional properties"):
         jsonschema.validate(config | {"unknown_key": 1}, schema)
 
 
-def test_cluster_yaml_installs_the_project_from_the_lock_file_on_every_node() -> None:
-    config = yaml.safe_load((ROOT / "cluster.yaml").read_text())
-    commands = "\n".join(config["setup_commands"])
-    assert "cifar-grid/requirements.lock" in commands
-    assert config["file_mounts"] == {"~/cifar-grid": "."}
-    assert config["head_node_type"] in config["available_node_types"]
+def test_both_install_and_start_the_same_so_that_the_run_of_one_speaks_for_the_other() -> None:
+    cloud, local = (read(name) for name in FILES)
+    for key in ("file_mounts", "rsync_filter", "setup_commands", "worker_start_ray_commands"):
+        assert cloud[key] == local[key]
+    for ours, theirs in zip(cloud["head_start_ray_commands"], local["head_start_ray_commands"], strict=True):
+        assert ours == theirs.replace("RAY_enable_autoscaler_v2=0 ", "")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_node_gets_the_locked_versions_by_a_pinned_installer_into_a_pinned_python(name: str) -> None:
+    install = read(name)["setup_commands"][0]
+    assert re.search(r"/uv/\d+\.\d+\.\d+/install.sh", install)
+    assert "--python 3.11 " in install
+    assert "-r ~/cifar-grid/requirements.lock" in install
+    assert re.search(r"^ray==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+
+
+def test_in_the_cloud_only_what_can_be_lost_is_on_spot_machines_and_goes_when_idle() -> None:
+    config = read("cluster.yaml")
+    types = config["available_node_types"]
+    head = types.pop(config["head_node_type"])
+    assert head["resources"] == {"CPU": 0}, "a head that trains may run out of memory under the ledger's only writer"
+    assert "InstanceMarketOptions" not in head["node_config"]
+    assert config["provider"]["cache_stopped_nodes"], "ray down would delete the results with the head"
+    assert sum(worker["max_workers"] for worker in types.values()) == config["max_workers"]
+    for worker in types.values():
+        assert worker["min_workers"] == 0
+        assert worker["resources"]["GPU"] >= 1
+        assert worker["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
+        assert worker["node_config"]["ImageId"] == head["node_config"]["ImageId"]

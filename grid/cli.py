@@ -1,19 +1,23 @@
 """The command line: `cifar-grid run q2 q3`, or the same through `python grid/run.py q2 q3`."""
 
+import json
 import sys
+from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from grid import session
+from grid import options as opt
 from grid.errors import LostClusterError, UserError
 from grid.execution.resources import Resources
 from grid.questions.question import catalogue, find_question, read_profiles
 from grid.request import Request
 from grid.results import ResultsFolder
+from grid.session import Session, print_plan
 
 app = typer.Typer(
     help="Asks questions of image classifiers, and answers them with trained trials and their uncertainty.",
@@ -23,78 +27,90 @@ app = typer.Typer(
 )
 out = Console(highlight=False, soft_wrap=True)
 
-Questions = Annotated[
-    list[str] | None, typer.Argument(help="Names (q2 is enough) or paths of .yaml files; all of the catalogue if none.")
-]
-ProfileName = Annotated[str, typer.Option("--profile", help="The budget: quick, cpu or paper.")]
-DatasetName = Annotated[
-    str | None, typer.Option("--dataset", help="digits, cifar10, cifar100 or folder; the profile's if not given.")
-]
-DataDir = Annotated[Path | None, typer.Option("--data-dir", help="Where the data set is; ./data if not given.")]
-Seeds = Annotated[
-    int | None, typer.Option("--seeds", min=1, max=1000, help="Seeds an arm; the profile's if not given.")
-]
-Results = Annotated[Path, typer.Option("--results", help="Folder for the ledger, the tables and the pages.")]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="FIELD=VALUE for every arm, such as epochs=10; may be repeated.")
-]
-Precision = Annotated[
-    Literal["auto", "bf16", "fp32"], typer.Option(help="Number format; auto takes bf16 where the hardware has it.")
-]
-Gpus = Annotated[
-    float | None, typer.Option("--gpus-per-trial", min=0, help="A fraction shares a GPU; one if this machine has any.")
-]
-Cpus = Annotated[float, typer.Option("--cpus-per-trial", min=0.01, help="CPUs a trial; also its number of threads.")]
-MaxTrials = Annotated[
-    int | None, typer.Option("--max-trials-at-once", min=1, help="Most trials at once; as many as fit if not given.")
-]
-WeightsDir = Annotated[
-    Path | None, typer.Option("--weights-dir", help="Where files of published weights are, before they are downloaded.")
-]
-RESULTS = Path("results")
 UsageError: Any = typer.BadParameter.__base__  # of every wrong option; typer does not export it
 
 
 @app.command()
 def run(
-    questions: Questions = None,
-    profile: ProfileName = "quick",
-    dataset: DatasetName = None,
-    data_dir: DataDir = None,
-    seeds: Seeds = None,
-    results: Results = RESULTS,
-    settings: Settings = None,
-    precision: Precision = "auto",
-    gpus_per_trial: Gpus = None,
-    cpus_per_trial: Cpus = 1,
-    max_trials_at_once: MaxTrials = None,
-    weights_dir: WeightsDir = None,
+    questions: opt.Questions = None,
+    profile: opt.ProfileName = "quick",
+    dataset: opt.DatasetName = None,
+    data_dir: opt.DataDir = None,
+    seeds: opt.Seeds = None,
+    results: opt.Results = opt.RESULTS,
+    settings: opt.Settings = None,
+    precision: opt.Precision = "auto",
+    scheduler: opt.Scheduler = "grid",
+    screening_seeds: opt.ScreeningSeeds = 1,
+    finalists: opt.Finalists = None,
+    until_decided: opt.UntilDecided = False,
+    max_trials: opt.MaxTrials = 0,
+    gpus_per_trial: opt.Gpus = None,
+    cpus_per_trial: opt.Cpus = 1,
+    by_architecture: opt.ByArchitecture = None,
+    max_trials_at_once: opt.MaxTrialsAtOnce = None,
+    max_gpu_hours: opt.MaxGpuHours = None,
+    checkpoints: opt.Checkpoints = None,
+    weights_dir: opt.WeightsDir = None,
+    keep_weights: opt.KeepWeights = "none",
 ) -> None:
     """Trains what the ledger does not hold yet, then writes tables and pages."""
     request = _request(questions, profile, dataset, data_dir, seeds, settings, precision, gpus_per_trial)
     resources = Resources(
-        cpus=cpus_per_trial, gpus=gpus_per_trial, max_trials=max_trials_at_once, weights_dir=weights_dir
+        cpus=cpus_per_trial,
+        gpus=gpus_per_trial,
+        by_architecture=opt.parse_shares(by_architecture),
+        max_trials=max_trials_at_once,
+        weights_dir=weights_dir,
+        checkpoints=checkpoints,
     )
-    index, complete = session.run(request, ResultsFolder(results), resources, out)
+    method = opt.make_method(
+        scheduler=scheduler,
+        screening_seeds=screening_seeds,
+        finalists=finalists,
+        until_decided=until_decided,
+        max_trials=max_trials,
+        keep_weights=keep_weights,
+        max_gpu_hours=max_gpu_hours,
+    )
+    index, complete = Session(request, method, ResultsFolder(results), resources, out).run()
     out.print(f"Report: {index.resolve()}")
     raise typer.Exit(0 if complete else 1)
 
 
 @app.command()
 def plan(
-    questions: Questions = None,
-    profile: ProfileName = "quick",
-    dataset: DatasetName = None,
-    data_dir: DataDir = None,
-    seeds: Seeds = None,
-    results: Results = RESULTS,
-    settings: Settings = None,
-    precision: Precision = "auto",
-    gpus_per_trial: Gpus = None,
+    questions: opt.Questions = None,
+    profile: opt.ProfileName = "quick",
+    dataset: opt.DatasetName = None,
+    data_dir: opt.DataDir = None,
+    seeds: opt.Seeds = None,
+    results: opt.Results = opt.RESULTS,
+    settings: opt.Settings = None,
+    precision: opt.Precision = "auto",
+    gpus_per_trial: opt.Gpus = None,
 ) -> None:
     """Says what a run with the same options would train, and trains nothing."""
     request = _request(questions, profile, dataset, data_dir, seeds, settings, precision, gpus_per_trial)
-    session.print_plan(request, ResultsFolder(results), out)
+    print_plan(request, ResultsFolder(results), out)
+
+
+@app.command()
+def verdicts(
+    question: Annotated[str | None, typer.Argument(help="Name or start of a study; all if none.")] = None,
+    results: opt.Results = opt.RESULTS,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, a row of verdicts.parquet each.")] = False,
+) -> None:
+    """Says what holds of each claim, by the report as it was last made."""
+    rows = ResultsFolder(results).verdicts(question)
+    if as_json:
+        print(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    for study, claims in groupby(rows, key=lambda row: str(row["study"])):
+        table = Table("claim", "verdict", "why", title=study, title_justify="left", box=None, header_style="bold")
+        for row in claims:
+            table.add_row(escape(row["says"]), row["verdict"], escape(row["finding"]))
+        out.print(table, "", soft_wrap=False)
 
 
 @app.command("list")
@@ -110,7 +126,7 @@ def list_questions() -> None:
 
 
 @app.command()
-def report(results: Results = RESULTS) -> None:
+def report(results: opt.Results = opt.RESULTS) -> None:
     """Makes tables and pages anew from the ledger; needs neither torch nor Ray."""
     out.print(f"Report: {ResultsFolder(results).report().resolve()}")
 

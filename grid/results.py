@@ -9,8 +9,10 @@ results/ledger/…            every finished trial
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from grid.analysis.conclusion import Conclusion, conclude
@@ -19,7 +21,8 @@ from grid.analysis.summaries import best_arm, trials_of
 from grid.analysis.verdicts import judge_study
 from grid.errors import UserError
 from grid.questions.expansion import Winners
-from grid.records.ledger import DamagedTrial, Ledger
+from grid.records.damage import DamagedTrial
+from grid.records.ledger import Ledger
 from grid.records.plan import StudyPlan
 from grid.records.tables import make_tables, make_trials, make_verdicts, write_tables
 from grid.report.pages import write_report
@@ -70,6 +73,15 @@ class ResultsFolder:
             raise UserError(f"{self.root}: no results here; run a question first, or give the folder with --results")
         return [self._read_plan(path) for path in paths]
 
+    def continued(self, plan: StudyPlan) -> StudyPlan:
+        """The plan as an earlier run left it with further seeds, if it is of the same arms and data; else itself."""
+        path = self.studies / f"{plan.study.name}.json"
+        if not path.is_file():
+            return plan
+        earlier = self._read_plan(path)
+        same = (earlier.study, earlier.data_fingerprint) == (plan.study, plan.data_fingerprint)
+        return earlier if same and earlier.looks else plan
+
     def winners(self, profile: str, dataset: str, data_fingerprint: str) -> Winners:
         """What the questions whose every trial is settled found: values of the best arm's axes, by question.
 
@@ -83,12 +95,24 @@ class ResultsFolder:
             study = plan.study
             if (study.profile, study.dataset, plan.data_fingerprint) != (profile, dataset, data_fingerprint):
                 continue
-            records = self.ledger.read((trial.fingerprint for trial in plan.trials), settled_only=True)
+            full = [trial.fingerprint for trial in plan.trials if trial.stage == "full"]
+            records = self.ledger.read(full, settled_only=True)
             best = best_arm(make_trials([plan], records).to_pandas(), study)
-            if best is not None and all(trial.fingerprint in records for trial in plan.trials):
+            if best is not None and len(records) == len(set(full)):
                 values = study.arms[best].values
                 found[study.question] = {field: value for field, value in values.items() if value is not None}
         return found
+
+    def best_trials(self, plans: Sequence[StudyPlan]) -> set[str]:
+        """Of each study, the trial of the best arm that is best on validation, if any is ok."""
+        best = set()
+        for plan in plans:
+            records = self.ledger.read(trial.fingerprint for trial in plan.trials)
+            trials = make_trials([plan], records).to_pandas()
+            arm = best_arm(trials, plan.study)
+            ok = trials[(trials["arm"] == arm) & (trials["status"] == "ok") & (trials["stage"] == "full")]
+            best |= set(ok.nlargest(1, "val_acc")["fingerprint"])
+        return best
 
     def set_aside_damaged(self) -> list[DamagedTrial]:
         """Moves trials of any study here that can't be read out of the way, so that they are trained again."""
@@ -100,6 +124,27 @@ class ResultsFolder:
             return StudyPlan.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
             raise UserError(f"{path}: not a study of this version; remove it and run its question again") from error
+
+    def conclude(self, plans: Sequence[StudyPlan]) -> dict[str, Conclusion]:
+        """What each study found by now, by its name."""
+        return conclude_all(plans, make_tables(plans, self.ledger))
+
+    def verdicts(self, study: str | None = None) -> list[dict[str, Any]]:
+        """Rows of `verdicts.parquet`, of all studies or of those whose name starts so.
+
+        Raises:
+            UserError: There is no such table, or no such study in it.
+        """
+        path = self.root / "verdicts.parquet"
+        try:
+            rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        except (OSError, pa.ArrowInvalid) as error:
+            raise UserError(f"{path}: can't be read; make it with cifar-grid report --results {self.root}") from error
+        found = [row for row in rows if str(row["study"]).startswith(study or "")]
+        if study and not found:
+            names = ", ".join(dict.fromkeys(str(row["study"]) for row in rows)) or "none"
+            raise UserError(f"no claims of a study {study!r} in {path}; there are {names}")
+        return found
 
     def report(self) -> Path:
         """Makes all tables and pages anew from the plans and the ledger; returns the index page."""

@@ -28,7 +28,9 @@ def open_questions(conclusion: Conclusion) -> list[frozenset[int]]:
     found = [(verdict.seeds_needed, verdict.arms) for verdict in judgement.verdicts if verdict.is_open]
     if not judgement.evidence.study.claims and best is not None:
         equals = {arm: judgement.compared(best, arm) for arm in conclusion.winners if arm != best}
-        found = [(c.seeds_needed, frozenset((best, arm))) for arm, c in equals.items() if c is not None and c.finding.is_open]
+        found = [
+            (c.seeds_needed, frozenset((best, arm))) for arm, c in equals.items() if c is not None and c.finding.is_open
+        ]
     decidable = [(needed, sorted(arms)) for needed, arms in found if needed is not None]
     return [frozenset(arms) for _, arms in sorted(decidable)]
 

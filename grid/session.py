@@ -2,52 +2,234 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from grid.errors import QuestionError
-from grid.execution.progress import ProgressDisplay, RunState, budgets
+from grid.execution.asha import AshaSchedule, choose_num_finalists, describe
+from grid.execution.progress import ProgressDisplay, RunState
 from grid.execution.resources import Resources
+from grid.execution.schedule import Queue, Schedule
+from grid.formats import plural
+from grid.method import Method
 from grid.questions.expansion import Winners
-from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
+from grid.records.plan import (
+    PlanCounts,
+    Screening,
+    StudyPlan,
+    count,
+    make_screening,
+    new_trials,
+    settled_fingerprints,
+)
 from grid.report.samples import samples_are_missing, write_samples
 from grid.request import Request
 from grid.results import ResultsFolder
+from grid.sequential import open_questions, seeds_of_next_look
 
 
-def run(request: Request, folder: ResultsFolder, resources: Resources, out: Console) -> tuple[Path, bool]:
-    """Trains what the ledger does not hold yet, then makes tables and pages.
+class Session:
+    """A run of some questions into a results folder."""
 
-    Questions that build on what others found are planned and trained after those.
+    def __init__(
+        self, request: Request, method: Method, folder: ResultsFolder, resources: Resources, out: Console
+    ) -> None:
+        self.request = request
+        self.method = method
+        self.folder = folder
+        self.resources = resources
+        self.out = out
+        self.plans: list[StudyPlan] = []
+        self.interrupted = False
+        self._trained: set[str] = set()
+        self._cluster = ExitStack()
 
-    Returns:
-        The index page, and whether every planned trial has a result (a diverged one is a result).
+    def run(self) -> tuple[Path, bool]:
+        """Trains what the ledger does not hold yet, then makes tables and pages.
 
-    Raises:
-        UserError: Something in the request, the questions, the data or the folder is not usable.
-    """
-    questions = request.sourced()
-    composed = [question for question in questions if question.question.parts]
-    for question in composed:  # what is wrong in one is said now, not when its parts have been trained
-        request.studies([question], {part: {} for part in question.question.parts})
-    plans = request.plans([question for question in questions if not question.question.parts])
-    _train(request, plans, (), folder, resources, out)
-    complete = _all_ended(plans, folder)
-    for question in composed if complete else []:
-        try:
-            later = request.plans([question], _winners(request, folder))
-        except QuestionError as error:
-            out.print(str(error))
-            complete = False
-            continue
-        _train(request, later, plans, folder, resources, out)
-        plans = [*plans, *later]
-    for damaged in folder.set_aside_damaged():
-        out.print(f"damaged trial {damaged.fingerprint}: {damaged.problem}; moved to {damaged.moved_to}")
-    index = folder.report()
-    return index, _print_outcome(plans, folder, out) and complete
+        Questions that build on what others found are planned and trained after those.
+
+        Returns:
+            The index page, and whether every planned trial has a result (a diverged one is a result).
+
+        Raises:
+            UserError: Something in the request, the questions, the data or the folder is not usable.
+        """
+        questions = self.request.sourced()
+        composed = [question for question in questions if question.question.parts]
+        for question in composed:  # what is wrong in one is said now, not when its parts have been trained
+            self.request.studies([question], {part: {} for part in question.question.parts})
+        with self._cluster:
+            self._answer(self.request.plans([question for question in questions if not question.question.parts]))
+            complete = self._all_ended()
+            for question in composed if complete else []:
+                try:
+                    self._answer(self.request.plans([question], self._winners()))
+                except QuestionError as error:
+                    self.out.print(str(error))
+                    complete = False
+            if self.method.keep_weights == "best" and self._all_ended():
+                self._keep_best_weights()
+        for damaged in self.folder.set_aside_damaged():
+            self.out.print(f"damaged trial {damaged.fingerprint}: {damaged.problem}; moved to {damaged.moved_to}")
+        index = self.folder.report()
+        return index, self._print_outcome() and complete
+
+    def _answer(self, plans: list[StudyPlan]) -> None:
+        """Trains what the method asks for of some studies."""
+        if not plans:
+            return
+        if self.method.scheduler == "asha":
+            self._screen_and_confirm(plans)
+            return
+        if self.method.until_decided:
+            plans = [self.folder.continued(plan) for plan in plans]
+        self._train(plans)
+        budget = self.method.max_trials
+        while self.method.until_decided and not self.interrupted and self._all_ended():
+            plans, added = self._look(plans, budget)
+            budget -= added
+            if not added:
+                break
+            self._train(plans)
+
+    def _screen_and_confirm(self, plans: Sequence[StudyPlan]) -> None:
+        """Screens all arms of each study, then trains the best of them in full."""
+        for plan in plans:
+            screening = make_screening(plan.study, plan.data_fingerprint, self.method.screening_seeds)
+            if self.interrupted:
+                return
+            schedule = self._asha(screening)
+            num_finalists = self.method.finalists or choose_num_finalists(len(plan.study.arms))
+            budgets = [arm.config.epochs for arm in plan.study.arms]
+            rule = describe(budgets, self.method.screening_seeds, num_finalists)
+            self.out.print(f"{plan.study.name}: {rule}")
+            self._train([screening], schedule)
+            schedule = self._asha(screening)  # as the ledger has it, which is what a later run would go on from
+            standings = schedule.standing()
+            confirmed = screening.model_copy(update={"screening": Screening(rule=rule, standings=standings)})
+            if schedule.is_done():
+                finalists = schedule.finalists(num_finalists)
+                seeds = [len(plan.study.seeds) if arm in finalists else 0 for arm in range(len(budgets))]
+                confirmed = confirmed.with_seeds(seeds)
+            self._train([confirmed])
+
+    def _asha(self, screening: StudyPlan) -> AshaSchedule:
+        """A screening as far as the ledger has it."""
+        cells = [
+            {t.fingerprint: screening.config(t) for t in screening.trials if t.arm == arm and t.stage == "screening"}
+            for arm in range(len(screening.study.arms))
+        ]
+        records = self.folder.ledger.read(fingerprint for cell in cells for fingerprint in cell)
+        known = {
+            fingerprint: (record.status, [epoch.val_acc for epoch in record.epochs])
+            for fingerprint, record in records.items()
+            if record.status in ("ok", "stopped", "diverged")
+        }
+        return AshaSchedule(cells, known)
+
+    def _look(self, plans: Sequence[StudyPlan], budget: int) -> tuple[list[StudyPlan], int]:
+        """Looks at the results, and gives further seeds to what is open.
+
+        Returns:
+            The plans with this look and the further trials, and the number of those.
+        """
+        looked = [plan.looked_at() for plan in plans]
+        conclusions = self.folder.conclude(looked)
+        grown, added = [], 0
+        for plan in looked:
+            seeds = seeds_of_next_look(plan, open_questions(conclusions[plan.study.name]), budget - added)
+            following = plan if seeds is None else plan.with_seeds(seeds)
+            new = len(following.trials) - len(plan.trials)
+            still = len(open_questions(conclusions[plan.study.name]))
+            what = f"{plural(still, 'question')} open" if still else "nothing more to decide"
+            self.out.print(
+                f"{plan.study.name}: look {len(plan.looks)} at {max(plan.num_seeds())} seeds: {what}"
+                + (f", {plural(new, 'trial')} added" if new else "")
+            )
+            grown.append(following)
+            added += new
+        self.folder.save_plans(grown)
+        self._remember(grown)
+        return grown, added
+
+    def _winners(self) -> Winners:
+        request = self.request
+        return self.folder.winners(request.profile, request.dataset_label(), request.data_fingerprint())
+
+    def _all_ended(self) -> bool:
+        """Whether every trial ended, in whatever way; not if the run was interrupted."""
+        fingerprints = {trial.fingerprint for plan in self.plans for trial in plan.trials}
+        return len(self.folder.ledger.read(fingerprints)) == len(fingerprints)
+
+    def _remember(self, plans: Sequence[StudyPlan]) -> None:
+        """Keeps the newest form of each study."""
+        by_name = {plan.study.name: plan for plan in (*self.plans, *plans)}
+        self.plans = list(by_name.values())
+
+    def _train(self, plans: Sequence[StudyPlan], schedule: Schedule | None = None) -> None:
+        """Trains the new trials of the plans, all to their end, or as a schedule hands them out."""
+        earlier = [plan for plan in self.plans if plan.study.name not in {p.study.name for p in plans}]
+        self._remember(plans)
+        ledger = self.folder.ledger
+        for damaged in ledger.set_aside_damaged(trial.fingerprint for plan in plans for trial in plan.trials):
+            self.out.print(f"damaged trial {damaged.fingerprint}: {damaged.problem}; moved to {damaged.moved_to}")
+        settled = settled_fingerprints([*earlier, *plans], ledger) - self._without_weights(plans)
+        print_counts(plans, count([*earlier, *plans], settled)[len(earlier) :], self.out)
+        trials = new_trials(plans, settled if schedule is None else ())  # a screening goes on with what it stopped
+        is_done = schedule.is_done() if schedule is not None else not trials
+        dataset = None if is_done else self.request.load_dataset(plans)  # the last check before anything is written
+        self.folder.prepare()
+        self.folder.save_plans(plans)
+        self.folder.read_plans()  # what the report could not read later is said now
+        for plan in plans:
+            if samples_are_missing(plan.study, self.folder.root):
+                write_samples(plan.study, self.folder.root)
+        if dataset is None:
+            return
+        from grid.execution.launch import train_all  # torch and Ray take seconds to import; not all runs need them
+        from grid.execution.ray_cluster import ray_cluster
+
+        self._cluster.enter_context(ray_cluster())
+        names = {t.fingerprint: f"{p.study.arms[t.arm].label}, seed {t.seed}" for p in plans for t in p.trials}
+        budgets = {fingerprint: config.epochs for fingerprint, config in trials.items()}
+        self._trained |= trials.keys()
+        with ProgressDisplay(RunState(budgets, names), self.out) as display:
+            keep = self.method.keep_weights != "none"
+            queue = schedule or Queue(trials)
+            ended = train_all(queue, dataset, ledger, self.resources, display, keep_weights=keep)
+        self.interrupted = not ended
+
+    def _without_weights(self, plans: Sequence[StudyPlan]) -> set[str]:
+        """Trials whose weights are asked for and were not kept: they have to be trained again."""
+        if self.method.keep_weights == "none":
+            return set()
+        wanted = {trial.fingerprint for plan in plans for trial in plan.trials if trial.stage == "full"}
+        if self.method.keep_weights == "best":
+            wanted = self.folder.best_trials(plans)
+        return {fingerprint for fingerprint in wanted if self.folder.ledger.weights(fingerprint) is None}
+
+    def _keep_best_weights(self) -> None:
+        """Leaves the weights of each study's best trial, of those that this run trained."""
+        self._train(self.plans)  # the best one may be of an earlier run, which kept none
+        best = self.folder.best_trials(self.plans)
+        for fingerprint in self._trained - best:
+            self.folder.ledger.remove_weights(fingerprint)
+
+    def _print_outcome(self) -> bool:
+        """Says how the trials ended; returns whether each has a result."""
+        planned = list(dict.fromkeys(trial.fingerprint for plan in self.plans for trial in plan.trials))
+        records = self.folder.ledger.read(planned)
+        statuses = Counter(records[f].status if f in records else "not_run" for f in planned)
+        self.out.print("Trials: " + ", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))
+        if statuses["not_run"]:
+            self.out.print("Interrupted: run the same command again to go on.")
+        for reason in dict.fromkeys(r.reason for r in records.values() if r.status in ("error", "out_of_memory")):
+            self.out.print(f"  {reason}")
+        return not statuses.keys() & {"error", "out_of_memory", "not_run"}
 
 
 def print_plan(request: Request, folder: ResultsFolder, out: Console) -> None:
@@ -58,80 +240,25 @@ def print_plan(request: Request, folder: ResultsFolder, out: Console) -> None:
     """
     questions = request.sourced()
     plans = request.plans([question for question in questions if not question.question.parts])
-    _print_counts(plans, count(plans, settled_fingerprints(plans, folder.ledger)), out)
+    print_counts(plans, count(plans, settled_fingerprints(plans, folder.ledger)), out)
     for question in questions:
         if not question.question.parts:
             continue
         try:
-            later = request.plans([question], _winners(request, folder))
+            winners = folder.winners(request.profile, request.dataset_label(), request.data_fingerprint())
+            later = request.plans([question], winners)
         except QuestionError:
             out.print(f"{question.name}: planned when {', '.join(question.question.parts)} have run")
             continue
         every = [*plans, *later]
-        _print_counts(later, count(every, settled_fingerprints(every, folder.ledger))[len(plans) :], out)
+        print_counts(later, count(every, settled_fingerprints(every, folder.ledger))[len(plans) :], out)
 
 
-def _winners(request: Request, folder: ResultsFolder) -> Winners:
-    return folder.winners(request.profile, request.dataset_label(), request.data_fingerprint())
-
-
-def _all_ended(plans: Sequence[StudyPlan], folder: ResultsFolder) -> bool:
-    """Whether every trial ended, in whatever way; not if the run was interrupted."""
-    fingerprints = {trial.fingerprint for plan in plans for trial in plan.trials}
-    return len(folder.ledger.read(fingerprints)) == len(fingerprints)
-
-
-def _train(
-    request: Request,
-    plans: list[StudyPlan],
-    earlier: Sequence[StudyPlan],
-    folder: ResultsFolder,
-    resources: Resources,
-    out: Console,
-) -> None:
-    """Trains the new trials of the plans; `earlier` ones were trained before in this run."""
-    if not plans:
-        return
-    for damaged in folder.ledger.set_aside_damaged(trial.fingerprint for plan in plans for trial in plan.trials):
-        out.print(f"damaged trial {damaged.fingerprint}: {damaged.problem}; moved to {damaged.moved_to}")
-    settled = settled_fingerprints([*earlier, *plans], folder.ledger)
-    _print_counts(plans, count([*earlier, *plans], settled)[len(earlier) :], out)
-    trials = new_trials(plans, settled)
-    dataset = request.load_dataset(plans) if trials else None  # the last check before anything is written
-    folder.prepare()
-    folder.save_plans(plans)
-    folder.read_plans()  # what the report could not read later is said now
-    for plan in plans:
-        if samples_are_missing(plan.study, folder.root):
-            write_samples(plan.study, folder.root)
-    if dataset is None:
-        return
-    from grid.execution.launch import (
-        train_all,
-    )  # torch and Ray take seconds to import, and a finished run needs neither
-
-    names = {t.fingerprint: f"{p.study.arms[t.arm].label}, seed {t.seed}" for p in plans for t in p.trials}
-    with ProgressDisplay(RunState(budgets(trials), names), out) as display:
-        train_all(trials, dataset, folder.ledger, resources, display)
-
-
-def _print_counts(plans: Sequence[StudyPlan], counts: Sequence[PlanCounts], out: Console) -> None:
+def print_counts(plans: Sequence[StudyPlan], counts: Sequence[PlanCounts], out: Console) -> None:
+    """Prints how the trials of each study divide."""
     table = Table("study", "planned", "cached", "shared", "new", box=None, header_style="bold", pad_edge=False)
     for plan, numbers in zip(plans, counts, strict=True):
         row = (numbers.planned, numbers.cached, numbers.shared, numbers.new)
         table.add_row(plan.study.name, *(str(number) for number in row))
     if plans:
         out.print(table)
-
-
-def _print_outcome(plans: Sequence[StudyPlan], folder: ResultsFolder, out: Console) -> bool:
-    """Says how the trials ended; returns whether each has a result."""
-    fingerprints = [trial.fingerprint for plan in plans for trial in plan.trials]
-    records = folder.ledger.read(fingerprints)
-    statuses = Counter(records[f].status if f in records else "not_run" for f in dict.fromkeys(fingerprints))
-    out.print("Trials: " + ", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))
-    if statuses["not_run"]:
-        out.print("Interrupted: run the same command again to go on.")
-    for reason in dict.fromkeys(r.reason for r in records.values() if r.status in ("error", "out_of_memory")):
-        out.print(f"  {reason}")
-    return not statuses.keys() & {"error", "out_of_memory", "not_run"}

@@ -1,26 +1,61 @@
-"""What a trial may use. None of it decides its numbers but the threads, which are the same for all trials of a run."""
+"""What trials may use. None of it decides their numbers but the threads, which all trials of an architecture share."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from cifar_models.config import Frozen
 
 
-class Resources(Frozen):
-    """What a trial may use, and how many run at once.
+class Share(Frozen):
+    """What one trial may use.
 
     Attributes:
-        cpus: CPUs a trial; its number of threads, at least one.
-        gpus: GPUs a trial; a fraction shares one. If None, one where this machine has any.
+        cpus: CPUs, which Ray counts; a fraction shares one.
+        gpus: GPUs; a fraction shares one, and on CUDA is also the share of its memory that the trial may take.
+    """
+
+    cpus: float
+    gpus: float
+
+    @property
+    def num_threads(self) -> int:
+        """Threads a trial computes with, at least one."""
+        return max(1, int(self.cpus))
+
+
+class Resources(Frozen):
+    """What trials may use, how many run at once, and where they keep what outlives their process.
+
+    Attributes:
+        cpus: CPUs a trial.
+        gpus: GPUs a trial. If None, one where the cluster has any.
+        by_architecture: CPUs and GPUs a trial of some architectures, by name, where those of the others don't suit.
         max_trials: Most trials at once; as many as fit if None.
-        weights_dir: Where published weights are looked for, on every node, before they are downloaded.
+        weights_dir: Where published weights are looked for, on every node, before they are downloaded; workers run in
+            folders of their own, so it is made absolute.
+        checkpoints: Path or URL, of any kind that fsspec knows, of the checkpoints of trials under way; a folder
+            beside the ledger if None.
+        checkpoint_interval_s: Seconds between two checkpoints of a trial.
     """
 
     cpus: float = 1
     gpus: float | None = None
+    by_architecture: Mapping[str, tuple[float, float]] = {}
     max_trials: int | None = None
-    weights_dir: Path | None = None
+    weights_dir: Annotated[Path, AfterValidator(Path.resolve)] | None = None
+    checkpoints: str | None = None
+    checkpoint_interval_s: float = 60.0
 
-    @property
-    def num_threads(self) -> int:
-        """Threads a trial computes with."""
-        return max(1, int(self.cpus))
+    def share(self, architecture: str, cluster_has_gpus: bool) -> Share:
+        """What a trial of an architecture may use."""
+        if architecture in self.by_architecture:
+            cpus, gpus = self.by_architecture[architecture]
+            return Share(cpus=cpus, gpus=gpus)
+        return Share(cpus=self.cpus, gpus=float(cluster_has_gpus) if self.gpus is None else self.gpus)
+
+    def shares(self, cluster_has_gpus: bool) -> list[Share]:
+        """Every share that a trial could have, each once."""
+        return list(dict.fromkeys(self.share(name, cluster_has_gpus) for name in ("", *self.by_architecture)))

@@ -2,6 +2,7 @@
 
 import time
 import traceback
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,17 @@ import ray
 import torch
 from ray import tune
 
-from cifar_models.config import TRAINING_VERSION, TrainConfig
+from cifar_models.checkpoint import TrainState, pack_weights
+from cifar_models.config import TRAINING_VERSION
 from cifar_models.data import Dataset, split
 from cifar_models.device import default_device, describe, package_versions, prepare_process
 from cifar_models.models import build_model, count_parameters
 from cifar_models.records import EpochRecord, TestRecord
-from cifar_models.train import train
-from grid.records.ledger import Ledger, Status, TrialRecord
-
-TuneConfig = dict[str, dict[str, str]]
-"""What Tune hands to a trial: `{"spec": {"fingerprint": …, "config": the TrainConfig as JSON}}`."""
+from cifar_models.train import start, train
+from grid.execution.checkpoints import CheckpointStore, StorageError
+from grid.execution.resources import Resources, Share
+from grid.execution.schedule import Job
+from grid.records.ledger import SETTLED, Ledger, Status, TrialRecord
 
 
 class Recorder:
@@ -28,60 +30,183 @@ class Recorder:
     def __init__(self, root: Path) -> None:
         self.ledger = Ledger(root)
 
-    def commit(self, record: TrialRecord, test: TestRecord | None) -> None:
-        """Writes a trial; once this returns, it is finished for good."""
+    def commit(self, record: TrialRecord, test: TestRecord | None, weights: bytes | None) -> None:
+        """Writes a trial, and its final weights if they are to be kept; once this returns, it is finished for good."""
         self.ledger.commit(record, test)
+        if weights is not None:
+            self.ledger.add_weights(record.fingerprint, weights)
+
+
+@dataclass
+class Progress:
+    """How far a trial has come, and how it ended.
+
+    Attributes:
+        earlier_s: Seconds that went into its first epochs before this process went on from a checkpoint.
+    """
+
+    epochs: list[EpochRecord] = field(default_factory=list)
+    test: TestRecord | None = None
+    weights: bytes | None = None
+    status: Status = "ok"
+    reason: str | None = None
+    traceback: str | None = None
+    num_parameters: int | None = None
+    num_train: int | None = None
+    earlier_s: float = 0.0
+
+
+class TrialCheckpoint:
+    """The checkpoint of one trial. Storage that fails costs the checkpoint, never the trial.
+
+    Attributes:
+        problem: Why the storage could not be used the last time; None if it could.
+    """
+
+    def __init__(self, store: CheckpointStore, fingerprint: str, interval_s: float) -> None:
+        self.store = store
+        self.fingerprint = fingerprint
+        self.interval_s = interval_s
+        self.saved_at = time.monotonic()
+        self.problem: str | None = None
+
+    def load(self, state: TrainState) -> list[EpochRecord]:
+        """Goes on from the checkpoint, if there is one; returns the curves up to it."""
+        try:
+            return list(self.store.load(self.fingerprint, state))
+        except StorageError as error:
+            self.problem = str(error)
+            return []
+
+    def save(self, state: TrainState, epochs: list[EpochRecord], *, always: bool) -> None:
+        """Saves, if the last time is the interval ago."""
+        if not always and time.monotonic() - self.saved_at < self.interval_s:
+            return
+        try:
+            self.store.save(self.fingerprint, state, epochs)
+            self.problem = None
+        except StorageError as error:
+            self.problem = str(error)
+        self.saved_at = time.monotonic()
+
+    def remove(self) -> None:
+        """Forgets it: the trial is in the ledger."""
+        try:
+            self.store.remove(self.fingerprint)
+        except StorageError as error:
+            self.problem = str(error)
 
 
 def run_trial(
-    tune_config: TuneConfig, *, dataset: Dataset, recorder: Any, num_threads: int, weights_dir: Path | None
+    tune_config: dict[str, str],
+    *,
+    dataset: Dataset,
+    recorder: Any,
+    store: CheckpointStore,
+    resources: Resources,
+    keep_weights: bool,
 ) -> None:
-    """Trains one trial and commits it, whatever becomes of it. Reports each epoch to Tune."""
-    fingerprint = tune_config["spec"]["fingerprint"]
-    config = TrainConfig.model_validate_json(tune_config["spec"]["config"])
+    """Carries out one job and commits its trial, whatever becomes of it. Reports each epoch to Tune.
+
+    Args:
+        tune_config: What the searcher gave to Tune: a `Job` and a `Share`, as JSON.
+        dataset: The images.
+        recorder: The actor that commits.
+        store: Where the checkpoint is kept.
+        resources: Where weights are, and how often to save.
+        keep_weights: Whether to hand the final weights to the recorder.
+    """
+    job = Job.model_validate_json(tune_config["job"])
+    share = Share.model_validate_json(tune_config["share"])
     started, clock = datetime.now(UTC), time.perf_counter()
-    prepare_process(num_threads)
-    device = default_device()
-    epochs: list[EpochRecord] = []
-    test: TestRecord | None = None
-    status: Status = "ok"
-    reason = details = num_parameters = num_train = None
+    prepare_process(share.num_threads)
+    limit_memory(share.gpus)
+    checkpoint = TrialCheckpoint(store, job.fingerprint, resources.checkpoint_interval_s)
+    progress = Progress()
     try:
-        data = split(dataset, config.data)
-        num_train = len(data.train_labels)
-        with torch.device("meta"):
-            num_parameters = count_parameters(build_model(config.model, data.num_classes, load_weights=False))
-        for record in train(config, data, device, weights_dir):
-            if isinstance(record, TestRecord):
-                test = record
-            else:
-                epochs.append(record)
-                tune.report({"epoch": record.epoch, "val_acc": record.val_acc, "fingerprint": fingerprint})
-        if test is None:
-            status, reason = "diverged", f"the loss was no longer a finite number in epoch {len(epochs)}"
+        carry_out(job, dataset, checkpoint, progress, resources.weights_dir, keep_weights)
     except Exception as error:  # every planned trial ends as a row, whatever went wrong in it
-        status = "out_of_memory" if is_out_of_memory(error) else "error"
-        reason, details = f"{type(error).__name__}: {error}".splitlines()[0], traceback.format_exc()
-    trial = TrialRecord(
-        fingerprint=fingerprint,
-        status=status,
-        reason=reason,
-        traceback=details,
-        config=config,
-        data_fingerprint=dataset.fingerprint,
+        progress.status = "out_of_memory" if is_out_of_memory(error) else "error"
+        progress.reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        progress.traceback = traceback.format_exc()
+    wall_s = progress.earlier_s + time.perf_counter() - clock
+    record = make_record(job, dataset.fingerprint, progress, started, wall_s)
+    report = {"status": progress.status, "val_acc": [epoch.val_acc for epoch in progress.epochs]}
+    try:
+        ray.get(recorder.commit.remote(record, progress.test, progress.weights))
+    except OSError as error:  # what Ray raises for the recorder's OSError is one, too
+        tune.report(report | {"ledger_problem": str(getattr(error, "cause", error))})
+        return
+    if progress.status in SETTLED:
+        checkpoint.remove()
+    tune.report(report | {"storage_problem": checkpoint.problem})
+
+
+def carry_out(
+    job: Job,
+    dataset: Dataset,
+    checkpoint: TrialCheckpoint,
+    progress: Progress,
+    weights_dir: Path | None,
+    keep_weights: bool,
+) -> None:
+    """Trains from the checkpoint, or from the start, to the end of the job; `progress` is filled on the way."""
+    config, device = job.config, default_device()
+    data = split(dataset, config.data)
+    progress.num_train = len(data.train_labels)
+    with torch.device("meta"):
+        progress.num_parameters = count_parameters(build_model(config.model, data.num_classes, load_weights=False))
+    state = start(config, data, device, weights_dir)
+    progress.epochs = checkpoint.load(state)
+    progress.earlier_s = sum(epoch.wall_s for epoch in progress.epochs)
+
+    def is_paused() -> bool:
+        return state.epoch >= job.until_epoch < config.epochs
+
+    records = train(config, data, device, weights_dir, state)
+    while not is_paused() and (record := next(records, None)):
+        if isinstance(record, TestRecord):
+            progress.test = record
+            named = {"fingerprint": job.fingerprint}
+            progress.weights = pack_weights(state, dataset.classes, named) if keep_weights else None
+            return
+        progress.epochs.append(record)
+        tune.report({"val_acc": [epoch.val_acc for epoch in progress.epochs]})
+        if record.diverged:
+            progress.status = "diverged"
+            progress.reason = f"the loss was no longer a finite number in epoch {record.epoch}"
+            return
+        checkpoint.save(state, progress.epochs, always=is_paused())
+    progress.status = "stopped"
+    progress.reason = f"stopped after epoch {state.epoch} of {config.epochs} by the scheduler"
+
+
+def make_record(job: Job, data_fingerprint: str, progress: Progress, started: datetime, wall_s: float) -> TrialRecord:
+    """What the ledger keeps of a trial."""
+    return TrialRecord(
+        fingerprint=job.fingerprint,
+        status=progress.status,
+        reason=progress.reason,
+        traceback=progress.traceback,
+        config=job.config,
+        data_fingerprint=data_fingerprint,
         training_version=TRAINING_VERSION,
-        epochs=tuple(epochs),
-        test_loss=test.loss if test else None,
-        test_acc=test.acc if test else None,
-        num_parameters=num_parameters,
-        num_train=num_train,
+        epochs=tuple(progress.epochs),
+        test_loss=progress.test.loss if progress.test else None,
+        test_acc=progress.test.acc if progress.test else None,
+        num_parameters=progress.num_parameters,
+        num_train=progress.num_train,
         started=started.isoformat(),
-        wall_s=time.perf_counter() - clock,
-        machine=describe(device),
+        wall_s=wall_s,
+        machine=describe(default_device()),
         versions=package_versions(),
     )
-    ray.get(recorder.commit.remote(trial, test))
-    tune.report({"epoch": len(epochs), "status": status, "fingerprint": fingerprint})
+
+
+def limit_memory(gpus: float) -> None:
+    """Keeps a trial that shares a GPU to its share of the memory, so that it can't take its neighbours'."""
+    if 0 < gpus < 1 and torch.cuda.is_available():
+        torch.cuda.set_per_process_memory_fraction(gpus)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -2,13 +2,13 @@
 
     ledger/<first two digits>/<fingerprint>/trial.json        configuration, status, curves, final measures
                                            /predictions.npz   what it says of each test image
+                                           /weights.safetensors  its final weights, where they were asked for
 
 It is the only truth about what was trained. This class owns every path and file name in it.
 """
 
 import hashlib
 import os
-import shutil
 import time
 import uuid
 from collections.abc import Iterable
@@ -22,9 +22,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from cifar_models.config import TrainConfig
 from cifar_models.records import EpochRecord, TestRecord
 from grid.errors import UserError
+from grid.records.damage import DamagedTrial, find_foreign, set_aside
+from grid.records.files import read_regular, remove, sync, write_whole
 
 Status = Literal["ok", "stopped", "diverged", "out_of_memory", "error"]
 """How a trial ended. `diverged` is a result: the same again would diverge again."""
+
+TRIAL = "trial.json"
+PREDICTIONS = "predictions.npz"
+WEIGHTS = "weights.safetensors"
 
 STALE_S = 3600.0
 """Seconds after which what was never finished being written never will be."""
@@ -86,14 +92,6 @@ class TrialRecord(BaseModel):
         return self
 
 
-class DamagedTrial(BaseModel):
-    """A folder of the ledger that can't be read: what is wrong, and where it was put."""
-
-    fingerprint: str
-    problem: str
-    moved_to: Path
-
-
 class Ledger:
     """The finished trials below a folder."""
 
@@ -106,7 +104,7 @@ class Ledger:
 
     def fingerprints(self) -> list[str]:
         """Keys of all trials, sorted."""
-        return sorted(path.parent.name for path in self.root.glob("[0-9a-f][0-9a-f]/*/trial.json"))
+        return sorted(path.parent.name for path in self.root.glob(f"[0-9a-f][0-9a-f]/*/{TRIAL}"))
 
     def commit(self, record: TrialRecord, test: TestRecord | None = None) -> None:
         """Writes a trial, all of it or nothing. A settled trial that is already there stays as it is."""
@@ -115,49 +113,95 @@ class Ledger:
             return
         staging = self.root / ".staging" / uuid.uuid4().hex
         staging.mkdir(parents=True)
-        if test is not None:
-            path = staging / "predictions.npz"
-            np.savez(path, label=test.label, predicted=test.predicted, true_prob=test.true_prob)
-            record = record.model_copy(update={"predictions_sha256": _sha256(path)})
-        (staging / "trial.json").write_text(record.model_dump_json(indent=1), encoding="utf-8")
-        for path in staging.iterdir():
-            _sync(path)
-        _sync(staging)
-        final.parent.mkdir(parents=True, exist_ok=True)
-        if final.exists():  # an earlier try that failed
-            shutil.move(final, staging.with_suffix(".old"))
-        os.replace(staging, final)
-        _sync(final.parent)
-        shutil.rmtree(staging.with_suffix(".old"), ignore_errors=True)
+        try:
+            if test is not None:
+                path = staging / PREDICTIONS
+                np.savez(path, label=test.label, predicted=test.predicted, true_prob=test.true_prob)
+                record = record.model_copy(update={"predictions_sha256": _sha256(path)})
+            (staging / TRIAL).write_text(record.model_dump_json(indent=1), encoding="utf-8")
+            for path in staging.iterdir():
+                sync(path)
+            sync(staging)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            if os.path.lexists(final):  # an earlier try that failed, or was stopped
+                os.rename(final, staging.with_suffix(".old"))
+            os.replace(staging, final)
+        except OSError:  # a full disk should not be filled further
+            remove(staging)
+            raise
+        sync(final.parent)
+        remove(staging.with_suffix(".old"))
+
+    def add_weights(self, fingerprint: str, weights: bytes) -> None:
+        """Keeps the final weights of a trial that was committed, in place of earlier ones.
+
+        Args:
+            fingerprint: The trial; it stays as it is.
+            weights: The whole of a safetensors file.
+
+        Raises:
+            ValueError: The trial is not in the ledger.
+        """
+        if not self.read([fingerprint]):
+            raise ValueError(f"trial {fingerprint} was not committed before its weights")
+        staging = self.root / ".staging" / uuid.uuid4().hex  # where prepare() finds what a killed run leaves
+        staging.parent.mkdir(exist_ok=True)
+        write_whole(staging, weights)
+        os.replace(staging, self.folder(fingerprint) / WEIGHTS)
+        sync(self.folder(fingerprint))
+
+    def weights(self, fingerprint: str) -> Path | None:
+        """The file with the final weights of a trial; None if they were not kept."""
+        path = self.folder(fingerprint) / WEIGHTS
+        return path if path.is_file() else None
+
+    def remove_weights(self, fingerprint: str) -> None:
+        """Forgets the weights of a trial, if they were kept; the trial stays."""
+        (self.folder(fingerprint) / WEIGHTS).unlink(missing_ok=True)
 
     def read(self, fingerprints: Iterable[str], *, settled_only: bool = False) -> dict[str, TrialRecord]:
         """Those of the trials that are there, by fingerprint; damaged ones count as not there."""
         found = {}
         for fingerprint in dict.fromkeys(fingerprints):
-            path = self.folder(fingerprint) / "trial.json"
             try:
-                record = TrialRecord.model_validate_json(path.read_bytes())
+                record = TrialRecord.model_validate_json(read_regular(self.folder(fingerprint) / TRIAL))
             except (OSError, ValidationError):
                 continue
-            if record.status in SETTLED or not settled_only:
+            if record.fingerprint == fingerprint and (record.status in SETTLED or not settled_only):
                 found[fingerprint] = record
         return found
 
     def predictions(self, fingerprint: str) -> dict[str, npt.NDArray[np.generic]]:
-        """The arrays `label`, `predicted` and `true_prob` of a trial that is `ok`, one entry a test image."""
-        with np.load(self.folder(fingerprint) / "predictions.npz", allow_pickle=False) as arrays:
+        """The arrays `label`, `predicted` and `true_prob` of a trial that is `ok`, one entry a test image.
+
+        Raises:
+            UserError: The trial is damaged.
+        """
+        if problem := self._problem(fingerprint):
+            raise UserError(f"trial {fingerprint}: {problem}; run its question again, which trains it anew")
+        with np.load(self.folder(fingerprint) / PREDICTIONS, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in ("label", "predicted", "true_prob")}
 
     def set_aside_damaged(self, fingerprints: Iterable[str]) -> list[DamagedTrial]:
-        """Moves trials that can't be read, or aren't what their name says, out of the way so they are trained again."""
-        damaged = []
+        """Moves trials that can't be read, or aren't what their name says, out of the way so they are trained again.
+
+        So it does with everything else in the ledger that is no trial, but for hidden files.
+
+        Args:
+            fingerprints: The trials to look at.
+
+        Raises:
+            UserError: A folder can't be read, or what is damaged can't be moved.
+        """
+        try:
+            damaged = [set_aside(path, problem, self.root) for path, problem in list(find_foreign(self.root))]
+        except OSError as error:
+            raise UserError(
+                f"{error.filename}: can't be read ({error.strerror}); make it readable or move it away"
+            ) from error
         for fingerprint in dict.fromkeys(fingerprints):
-            folder = self.folder(fingerprint)
-            if folder.exists() and (problem := self._problem(fingerprint)):
-                moved_to = self.root / "damaged" / f"{fingerprint}-{uuid.uuid4().hex[:8]}"
-                moved_to.parent.mkdir(exist_ok=True)
-                shutil.move(folder, moved_to)
-                damaged.append(DamagedTrial(fingerprint=fingerprint, problem=problem, moved_to=moved_to))
+            if os.path.lexists(self.folder(fingerprint)) and (problem := self._problem(fingerprint)):
+                damaged.append(set_aside(self.folder(fingerprint), problem, self.root))
         return damaged
 
     def prepare(self) -> None:
@@ -170,39 +214,33 @@ class Ledger:
             staging = self.root / ".staging"
             staging.mkdir(parents=True, exist_ok=True)
             for left in staging.iterdir():  # by a run that was killed; a younger one may be another run's, at work
-                if time.time() - left.stat().st_mtime > STALE_S:
-                    shutil.rmtree(left, ignore_errors=True)
-            probe = staging / uuid.uuid4().hex
-            probe.write_text("")
-            probe.unlink()
+                if time.time() - left.lstat().st_mtime > STALE_S:
+                    remove(left)
+            for folder in (staging, *self.root.glob("[0-9a-f][0-9a-f]")):  # some may be another user's
+                probe = folder / f".{uuid.uuid4().hex}"
+                probe.write_text("")
+                probe.unlink()
         except OSError as error:
             raise UserError(
-                f"results folder {self.root.parent}: can't be written ({error.strerror}); give another with --results"
+                f"results folder {self.root.parent}: can't be written ({error.strerror}: {error.filename}); "
+                "give another with --results"
             ) from error
 
     def _problem(self, fingerprint: str) -> str | None:
+        """What is wrong with a trial, if anything is."""
         folder = self.folder(fingerprint)
         try:
-            record = TrialRecord.model_validate_json((folder / "trial.json").read_bytes())
+            record = TrialRecord.model_validate_json(read_regular(folder / TRIAL))
             if record.fingerprint != fingerprint:
-                return f"trial.json belongs to {record.fingerprint}"
-            if record.predictions_sha256 and _sha256(folder / "predictions.npz") != record.predictions_sha256:
-                return "predictions.npz is not the file that was written"
+                return f"{TRIAL} belongs to {record.fingerprint}"
+            if record.status == "ok" and _sha256(folder / PREDICTIONS) != record.predictions_sha256:
+                return f"{PREDICTIONS} is not the file that was written"
         except OSError as error:
             return f"{Path(error.filename or folder).name}: {error.strerror}"
         except ValidationError as error:
-            first = error.errors()[0]
-            return f"trial.json: {first['msg']}"
+            return f"{TRIAL}: {error.errors()[0]['msg']}"
         return None
 
 
 def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    return hashlib.sha256(read_regular(path)).hexdigest()

@@ -7,7 +7,7 @@ from typing import Literal
 from cifar_models.config import Frozen, TrainConfig
 from grid.questions.study import Study
 from grid.records.fingerprint import fingerprint
-from grid.records.ledger import Ledger
+from grid.records.ledger import SETTLED, Ledger
 
 Stage = Literal["full", "screening"]
 
@@ -31,6 +31,38 @@ class PlannedTrial(Frozen):
     stage: Stage = "full"
 
 
+class Standing(Frozen):
+    """What a screening found of one arm.
+
+    Attributes:
+        arm: Index of the arm in the study.
+        epochs: Where it was last compared; else the fewest that any of its seeds trained.
+        val_acc: Mean validation accuracy over its seeds there, as a fraction; None if it failed or was never compared.
+        rank: Its place among those compared there, from 1; None without `val_acc`.
+        of: How many were compared there; None without `val_acc`.
+        reason: Why it went no further, in a few words.
+    """
+
+    arm: int
+    epochs: int
+    val_acc: float | None = None
+    rank: int | None = None
+    of: int | None = None
+    reason: str
+
+
+class Screening(Frozen):
+    """How the arms that are trained in full were chosen.
+
+    Attributes:
+        rule: The rule in words.
+        standings: What was found of each arm, in the study's order.
+    """
+
+    rule: str
+    standings: tuple[Standing, ...]
+
+
 class StudyPlan(Frozen):
     """A study and all of its trials. This is what a report is made from, together with the ledger.
 
@@ -41,12 +73,14 @@ class StudyPlan(Frozen):
             finished first can already be compared.
         looks: Number of seeds of each arm when the data was looked at and more seeds were asked for, oldest first;
             empty if the number of seeds was fixed beforehand.
+        screening: How the arms that have trials at full budget were chosen; None if all have.
     """
 
     study: Study
     data_fingerprint: str
     trials: tuple[PlannedTrial, ...]
     looks: tuple[tuple[int, ...], ...] = ()
+    screening: Screening | None = None
 
     def config(self, trial: PlannedTrial) -> TrainConfig:
         """What one of the trials trains."""
@@ -56,6 +90,11 @@ class StudyPlan(Frozen):
         """Number of seeds that each arm has at full budget."""
         counts = Counter(trial.arm for trial in self.trials if trial.stage == "full")
         return tuple(counts[arm] for arm in range(len(self.study.arms)))
+
+    def looked_at(self) -> "StudyPlan":
+        """The plan after a look at all of its trials; to look again at the same ones is no other look."""
+        seeds = self.num_seeds()
+        return self if self.looks[-1:] == (seeds,) else self.model_copy(update={"looks": (*self.looks, seeds)})
 
     def with_seeds(self, num_seeds: Sequence[int]) -> "StudyPlan":
         """The plan with further trials at full budget, so that each arm has seeds 0 to its number."""
@@ -108,8 +147,14 @@ def planned_trial(study: Study, data_fingerprint: str, arm: int, seed: int, stag
 
 
 def settled_fingerprints(plans: Sequence[StudyPlan], ledger: Ledger) -> set[str]:
-    """Those of the plans' trials that need no more training."""
-    return set(ledger.read((trial.fingerprint for plan in plans for trial in plan.trials), settled_only=True))
+    """Those of the plans' trials that need no more training; a screening that was stopped has done its work."""
+    screening = {trial.fingerprint for plan in plans for trial in plan.trials if trial.stage == "screening"}
+    records = ledger.read(trial.fingerprint for plan in plans for trial in plan.trials)
+    return {
+        fingerprint
+        for fingerprint, record in records.items()
+        if record.status in SETTLED or (record.status == "stopped" and fingerprint in screening)
+    }
 
 
 def new_trials(plans: Sequence[StudyPlan], settled: Collection[str]) -> dict[str, TrainConfig]:

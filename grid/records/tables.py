@@ -22,7 +22,7 @@ from grid.analysis.fit import diagnose
 from grid.analysis.verdicts import ClaimVerdict, Judgement
 from grid.analysis.wording import verdict_in_words
 from grid.questions.claims import claims_hash
-from grid.questions.study import field_value
+from grid.questions.fields import field_value
 from grid.records.ledger import Ledger, TrialRecord
 from grid.records.plan import PlannedTrial, StudyPlan
 

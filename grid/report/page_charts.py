@@ -52,8 +52,8 @@ def _differences(conclusion: Conclusion) -> Chart | None:
     return _chart(
         "forest",
         "How far from the best arm",
-        f"Test accuracy of each arm above that of {quoted(best)}, paired by seed and by image, with the 95 % interval of "
-        "that comparison alone. The finding is corrected for all comparisons. Shaded: equal for most purposes. An "
+        f"Test accuracy of each arm above that of {quoted(best)}, paired by seed and by image, with its 95 % interval, "
+        "for it alone. The finding is corrected for all comparisons. Shaded: equal for most purposes. An "
         "arrow: it goes on beyond the axis.",
         forest(forest_rows(conclusion), best, MARGIN),
     )

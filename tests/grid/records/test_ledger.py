@@ -1,4 +1,5 @@
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -118,3 +119,46 @@ def test_a_results_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> 
     (tmp_path / "results").write_text("a file, not a folder")
     with pytest.raises(UserError, match=r"results: can't be written .*give another with --results"):
         Ledger(tmp_path / "results" / "ledger").prepare()
+
+
+def test_weights_are_kept_beside_a_trial_until_they_are_removed(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    with pytest.raises(ValueError, match="was not committed before its weights"):
+        ledger.add_weights(KEY, b"weights")
+    ledger.commit(record(), predictions())
+    assert ledger.weights(KEY) is None
+    ledger.add_weights(KEY, b"earlier")
+    ledger.add_weights(KEY, b"weights")
+    ledger.commit(record(wall_s=9.0), predictions())
+    path = ledger.weights(KEY)
+    assert path is not None and path.read_bytes() == b"weights"
+    assert ledger.set_aside_damaged([KEY]) == []
+    ledger.remove_weights(KEY)
+    ledger.remove_weights(KEY)
+    assert ledger.weights(KEY) is None and KEY in ledger.read([KEY])
+
+
+def test_weights_of_a_trial_that_goes_on_are_not_those_of_its_end(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.commit(record(status="stopped", test_acc=None, test_loss=None))
+    ledger.add_weights(KEY, b"half-way")
+    ledger.commit(record(), predictions())
+    assert ledger.weights(KEY) is None
+
+
+def test_a_full_disk_leaves_nothing_half_written_and_what_was_there(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.commit(record(status="stopped", test_acc=None, test_loss=None))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300, limits[1]))  # a file that grows beyond is refused
+    try:
+        for test in (None, predictions()):
+            with pytest.raises(OSError, match="File too large"):
+                ledger.commit(record(), test)
+        with pytest.raises(OSError, match="File too large"):
+            ledger.add_weights(KEY, bytes(301))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list((tmp_path / ".staging").iterdir()) == []
+    assert ledger.read([KEY])[KEY].status == "stopped"
+    assert sorted(path.name for path in ledger.folder(KEY).iterdir()) == ["trial.json"]

@@ -1,0 +1,196 @@
+"""What Ray Tune asks during a run, and what it tells: the schedule behind a searcher, the news for the display."""
+
+import errno
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
+
+from grid.execution.interrupt import Interruption
+from grid.execution.progress import ProgressDisplay
+from grid.execution.resources import Share
+from grid.execution.schedule import Job, Schedule
+from grid.records.ledger import Status
+
+ANSI_COLOR = re.compile(r"\x1b\[[0-9;]*m")
+FAILURE_HEADING = re.compile(r"^Failure # \d+ \(occurred at .*\)\n", re.MULTILINE)
+
+
+class _NotSaved:
+    """Tune pickles what it is given, for a restore that is never used here."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class ScheduleSearcher(_NotSaved, Searcher):
+    """Gives Tune a trial for each job of a schedule, and none any more once a run was interrupted.
+
+    Attributes:
+        schedule: What to train next.
+        share_of: What a job's trial may use.
+        interruption: Whether the user asked for the end.
+    """
+
+    def __init__(self, schedule: Schedule, share_of: Callable[[Job], Share], interruption: Interruption) -> None:
+        super().__init__()
+        self.schedule = schedule
+        self.share_of = share_of
+        self.interruption = interruption
+        self.live: set[str] = set()
+
+    def suggest(self, trial_id: str) -> Any:
+        """What Tune hands to `run_trial`, None for nothing yet, or that there is no more. Tune asks again and again."""
+        if self.interruption.requested or self.schedule.is_done():
+            return Searcher.FINISHED
+        job = self.schedule.next_job()
+        if job is None:
+            # Tune would ask for ten minutes, and then wait forever
+            assert self.live, "the schedule waits for a trial, and none is running"
+            return None
+        self.live.add(trial_id)
+        return {"job": job.model_dump_json(), "share": self.share_of(job).model_dump_json()}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """A trial ended in some way; `RunWatcher` has told the schedule how."""
+        self.live.discard(trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Saves nothing: a run goes on from the ledger, never from Tune's state."""
+
+
+class InterruptibleFIFO(_NotSaved, FIFOScheduler):
+    """Starts trials in order; drops those that still wait once a run was interrupted."""
+
+    def __init__(self, interruption: Interruption) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.interruption = interruption
+
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
+        """The next trial; Tune asks every time around its loop."""
+        if not self.interruption.requested:
+            return super().choose_trial_to_run(tune_controller)
+        for trial in tune_controller.get_trials():  # type: ignore[no-untyped-call]
+            if trial.status == Trial.PENDING:
+                tune_controller.stop_trial(trial)  # type: ignore[no-untyped-call]
+        return None
+
+
+class RunWatcher(_NotSaved, tune.Callback):
+    """Tells the schedule and the display what becomes of the trials.
+
+    Attributes:
+        schedule: Learns how each job ended.
+        display: Shows it.
+        interruption: Whether the user asked for the end.
+        record_lost: Commits a trial whose process was lost for the last time, given what Ray said of it.
+        storage_problems: Why checkpoints could not be kept, by the fingerprint of the trial.
+        ledger_problem: Why a trial could not be committed.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        display: ProgressDisplay,
+        interruption: Interruption,
+        record_lost: Callable[[Job, str], Status],
+    ) -> None:
+        self.schedule = schedule
+        self.display = display
+        self.interruption = interruption
+        self.record_lost = record_lost
+        self.storage_problems: dict[str, str] = {}
+        self.ledger_problem: str | None = None
+        self._announced = False
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial got its worker."""
+        job = job_of(trial)
+        self.display.state.trial_started(job.fingerprint, job.until_epoch)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """A trial finished an epoch, or was committed."""
+        job = job_of(trial)
+        if "status" not in result:
+            self.display.state.epoch_done(job.fingerprint, len(result["val_acc"]), result["val_acc"][-1])
+        elif "ledger_problem" in result:
+            self.ledger_problem = result["ledger_problem"]
+        elif result["storage_problem"]:
+            self.storage_problems[job.fingerprint] = result["storage_problem"]
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial ended by itself, or was dropped before it started."""
+        if "status" in trial.last_result:
+            self._ended(job_of(trial), trial.last_result["status"], trial.last_result["val_acc"])
+
+    def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A trial's process was lost for the last time."""
+        job = job_of(trial)
+        try:
+            status = self.record_lost(job, loss_of(trial))
+        except OSError as error:
+            self.ledger_problem = str(error)
+        else:
+            self._ended(job, status, (trial.last_result or {}).get("val_acc", ()))
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Tune went once around its loop.
+
+        Raises:
+            OSError: A trial could not be committed, and so none that is still running could be.
+        """
+        if self.ledger_problem:
+            message = (
+                f"a trial can't be written ({self.ledger_problem}); finished ones are kept: make room and run again"
+            )
+            raise OSError(errno.EIO, message, "ledger")
+        if self.interruption.requested and not self._announced:
+            self._announced = True
+            self.display.say(
+                "Interrupted: no trial starts any more, running ones finish; press Ctrl-C again to stop now"
+            )
+        self.display.update()
+
+    def say_problems(self) -> None:
+        """Says once, at the end of a run, what did not keep it from going on."""
+        if self.storage_problems:
+            num_trials, problem = len(self.storage_problems), next(iter(self.storage_problems.values()))
+            self.display.say(f"{num_trials} trials were trained without a checkpoint: {problem}")
+
+    def _ended(self, job: Job, status: Status, val_acc: Sequence[float]) -> None:
+        self.display.state.trial_ended(job.fingerprint, status)
+        self.schedule.job_ended(job.fingerprint, status, val_acc)
+
+
+class Silence(_NotSaved, TrialProgressCallback):
+    """Takes the place of the callback that Tune would add, which prints of some trials even when told to be silent."""
+
+    def _print(self, msg: str) -> None:
+        pass
+
+
+def job_of(trial: Trial) -> Job:
+    """The job that one of Tune's trials was made for."""
+    return Job.model_validate_json(trial.config["job"])
+
+
+def name_trial(trial: Trial) -> str:
+    """Name and folder of one of Tune's trials; a paused one is another trial of Tune when it goes on."""
+    job = job_of(trial)
+    return f"{job.fingerprint}-{job.until_epoch}"
+
+
+def loss_of(trial: Trial) -> str:
+    """What Ray said when a trial's process was last lost, from the file that Tune keeps of all its losses."""
+    assert trial.error_file is not None
+    told = FAILURE_HEADING.split(Path(trial.error_file).read_text(encoding="utf-8"))[-1]
+    return ANSI_COLOR.sub("", told).strip()

@@ -1,6 +1,7 @@
 """The command line: `cifar-grid run q2 q3`, or the same through `python grid/run.py q2 q3`."""
 
 import json
+import shlex
 import sys
 from itertools import groupby
 from pathlib import Path
@@ -14,7 +15,9 @@ from rich.table import Table
 from grid import options as opt
 from grid.errors import LostClusterError, UserError
 from grid.execution.resources import Resources
+from grid.export import export_trial
 from grid.questions.question import catalogue, find_question, read_profiles
+from grid.records.lock import held_lock
 from grid.request import Request
 from grid.results import ResultsFolder
 from grid.session import Session, print_plan
@@ -109,7 +112,8 @@ def verdicts(
     for study, claims in groupby(rows, key=lambda row: str(row["study"])):
         table = Table("claim", "verdict", "why", title=study, title_justify="left", box=None, header_style="bold")
         for row in claims:
-            table.add_row(escape(row["says"]), row["verdict"], escape(row["finding"]))
+            advice = f" About {row['seeds_needed']} seeds would decide it." if row["seeds_needed"] else ""
+            table.add_row(escape(row["says"]), row["verdict"], escape(row["finding"] + advice))
         out.print(table, "", soft_wrap=False)
 
 
@@ -128,7 +132,52 @@ def list_questions() -> None:
 @app.command()
 def report(results: opt.Results = opt.RESULTS) -> None:
     """Makes tables and pages anew from the ledger; needs neither torch nor Ray."""
-    out.print(f"Report: {ResultsFolder(results).report().resolve()}")
+    folder = ResultsFolder(results)
+    folder.read_plans()  # there have to be results
+    with held_lock(results, shlex.join(sys.argv)):
+        for damaged in folder.set_aside_damaged():
+            out.print(str(damaged), markup=False)
+        out.print(f"Report: {folder.report().resolve()}")
+
+
+@app.command()
+def doctor(
+    profile: opt.ProfileName = "quick",
+    dataset: opt.DatasetName = None,
+    data_dir: opt.DataDir = None,
+    results: opt.Results = opt.RESULTS,
+    checkpoints: opt.Checkpoints = None,
+) -> None:
+    """Looks on every node for what would make a run fail or crawl, and says how to mend it."""
+    from grid.execution.doctor import diagnose  # torch and Ray take seconds to import
+
+    request = Request(profile=profile, dataset=dataset, data_dir=data_dir)
+
+    def load_data() -> str:
+        return f"{request.dataset_label()}, fingerprint {request.data_fingerprint()[:12]}"
+
+    checks = diagnose(ResultsFolder(results).ledger, load_data, checkpoints)
+    words = {True: "[green]ok[/]", None: "[yellow]warning[/]", False: "[red]wrong[/]"}
+    table = Table("", "check", "node", "seen", "to mend it", box=None, header_style="bold", pad_edge=False)
+    for check in checks:
+        table.add_row(
+            words[check.ok], *(escape(text) for text in (check.name, check.node, check.seen, check.mend or ""))
+        )
+    out.print(table, soft_wrap=False)
+    raise typer.Exit(1 if any(check.ok is False for check in checks) else 0)
+
+
+@app.command()
+def export(
+    fingerprint: Annotated[
+        str, typer.Argument(help="The trial's, or its first digits; as on the page or in the tables.")
+    ],
+    to: Annotated[Path, typer.Option("--to", callback=opt.expand_home, help="Folder to write to.")] = Path("exported"),
+    results: opt.Results = opt.RESULTS,
+) -> None:
+    """Writes the kept weights of a trial, its configuration, and a snippet that loads them."""
+    folder = export_trial(ResultsFolder(results).ledger, fingerprint, to)
+    out.print(f"Exported: {folder.resolve()}; try: python {folder / 'load.py'}", markup=False)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 results/ledger/…            every finished trial
        /studies/<name>.json what was asked: the plan of each study
+       /runs/<time>.json    how: the manifest of each run
        /*.parquet           tables
        /*.html              pages; index.html first
 """
@@ -20,9 +21,12 @@ from grid.analysis.evidence import gather, right_answers
 from grid.analysis.summaries import best_arm, trials_of
 from grid.analysis.verdicts import judge_study
 from grid.errors import UserError
+from grid.questions.claims import claims_hash
 from grid.questions.expansion import Winners
+from grid.records.claims_history import claims_history
 from grid.records.damage import DamagedTrial
 from grid.records.ledger import Ledger
+from grid.records.manifest import read_manifests
 from grid.records.plan import StudyPlan
 from grid.records.tables import make_tables, make_trials, make_verdicts, write_tables
 from grid.report.pages import write_report
@@ -39,6 +43,11 @@ class ResultsFolder:
     def studies(self) -> Path:
         """Folder of the plans."""
         return self.root / "studies"
+
+    @property
+    def runs(self) -> Path:
+        """Folder of the manifests."""
+        return self.root / "runs"
 
     def prepare(self) -> None:
         """Makes the folder ready for a run.
@@ -153,7 +162,16 @@ class ResultsFolder:
         conclusions = conclude_all(plans, tables)
         tables["verdicts"] = make_verdicts(plans, {name: found.judgement for name, found in conclusions.items()})
         write_tables(tables, self.root)
-        return write_report(plans, tables, conclusions, self.root)
+        return write_report(plans, tables, conclusions, self.root, self._claims_histories(plans))
+
+    def _claims_histories(self, plans: Sequence[StudyPlan]) -> dict[str, str]:
+        """For each study with claims that a run noted, whether they were written before its first trial."""
+        manifests, _ = read_manifests(self.runs)
+        histories: dict[str, str] = {}
+        for study in (plan.study for plan in plans if plan.study.claims):
+            history = claims_history(manifests, study.name, claims_hash(study.claims))
+            histories |= {study.name: str(history)} if history else {}
+        return histories
 
 
 def conclude_all(plans: Sequence[StudyPlan], tables: Mapping[str, pa.Table]) -> dict[str, Conclusion]:

@@ -1,5 +1,7 @@
 """One run from its plan to its report, told to whoever watches."""
 
+import shlex
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,7 +17,10 @@ from grid.execution.resources import Resources
 from grid.execution.schedule import Queue, Schedule
 from grid.formats import plural
 from grid.method import Method
+from grid.questions.claims import claims_hash
 from grid.questions.expansion import Winners
+from grid.records.lock import held_lock
+from grid.records.manifest import RunLog, recorded_run
 from grid.records.plan import (
     PlanCounts,
     Screening,
@@ -45,7 +50,8 @@ class Session:
         self.plans: list[StudyPlan] = []
         self.interrupted = False
         self._trained: set[str] = set()
-        self._cluster = ExitStack()
+        self._log: RunLog | None = None
+        self._open = ExitStack()
 
     def run(self) -> tuple[Path, bool]:
         """Trains what the ledger does not hold yet, then makes tables and pages.
@@ -62,7 +68,9 @@ class Session:
         composed = [question for question in questions if question.question.parts]
         for question in composed:  # what is wrong in one is said now, not when its parts have been trained
             self.request.studies([question], {part: {} for part in question.question.parts})
-        with self._cluster:
+        with self._open:
+            lock = held_lock(self.folder.root, shlex.join(sys.argv))
+            self._say(self._open.enter_context(lock))
             self._answer(self.request.plans([question for question in questions if not question.question.parts]))
             complete = self._all_ended()
             for question in composed if complete else []:
@@ -73,10 +81,12 @@ class Session:
                     complete = False
             if self.method.keep_weights == "best" and self._all_ended():
                 self._keep_best_weights()
-        for damaged in self.folder.set_aside_damaged():
-            self.out.print(f"damaged trial {damaged.fingerprint}: {damaged.problem}; moved to {damaged.moved_to}")
-        index = self.folder.report()
-        return index, self._print_outcome() and complete
+            self._say(*self.folder.set_aside_damaged())
+            index = self.folder.report()
+            complete = self._print_outcome() and complete
+            if self._log is not None and not complete:
+                self._log.outcome = "interrupted" if self.interrupted else "failed"
+        return index, complete
 
     def _answer(self, plans: list[StudyPlan]) -> None:
         """Trains what the method asks for of some studies."""
@@ -175,14 +185,17 @@ class Session:
         earlier = [plan for plan in self.plans if plan.study.name not in {p.study.name for p in plans}]
         self._remember(plans)
         ledger = self.folder.ledger
-        for damaged in ledger.set_aside_damaged(trial.fingerprint for plan in plans for trial in plan.trials):
-            self.out.print(f"damaged trial {damaged.fingerprint}: {damaged.problem}; moved to {damaged.moved_to}")
+        self._say(*ledger.set_aside_damaged(trial.fingerprint for plan in plans for trial in plan.trials))
         settled = settled_fingerprints([*earlier, *plans], ledger) - self._without_weights(plans)
-        print_counts(plans, count([*earlier, *plans], settled)[len(earlier) :], self.out)
+        counts = count([*earlier, *plans], settled)[len(earlier) :]
+        print_counts(plans, counts, self.out)
         trials = new_trials(plans, settled if schedule is None else ())  # a screening goes on with what it stopped
         is_done = schedule.is_done() if schedule is not None else not trials
         dataset = None if is_done else self.request.load_dataset(plans)  # the last check before anything is written
         self.folder.prepare()
+        log = self._note_start()
+        for plan, numbers in zip(plans, counts, strict=True):
+            log.add_study(plan, numbers, claims_hash(plan.study.claims) if plan.study.claims else None)
         self.folder.save_plans(plans)
         self.folder.read_plans()  # what the report could not read later is said now
         for plan in plans:
@@ -191,9 +204,11 @@ class Session:
         if dataset is None:
             return
         from grid.execution.launch import train_all  # torch and Ray take seconds to import; not all runs need them
+        from grid.execution.nodes import node_facts
         from grid.execution.ray_cluster import ray_cluster
 
-        self._cluster.enter_context(ray_cluster())
+        self._open.enter_context(ray_cluster())
+        log.add_nodes(node_facts())
         names = {t.fingerprint: f"{p.study.arms[t.arm].label}, seed {t.seed}" for p in plans for t in p.trials}
         budgets = {fingerprint: config.epochs for fingerprint, config in trials.items()}
         self._trained |= trials.keys()
@@ -218,6 +233,21 @@ class Session:
         best = self.folder.best_trials(self.plans)
         for fingerprint in self._trained - best:
             self.folder.ledger.remove_weights(fingerprint)
+
+    def _note_start(self) -> RunLog:
+        """The manifest of this run, which is on disk before its first trial starts."""
+        if self._log is None:
+            shares = self.resources.shares(cluster_has_gpus=False)
+            names = ("other", *self.resources.by_architecture)
+            threads = {name: share.num_threads for name, share in zip(names, shares, strict=False)}
+            self._log = self._open.enter_context(recorded_run(self.folder.runs, sys.argv, threads))
+        return self._log
+
+    def _say(self, *problems: object) -> None:
+        """Prints lines that hold what others wrote, each as it is; nothing for None."""
+        for problem in problems:
+            if problem is not None:
+                self.out.print(str(problem), markup=False)
 
     def _print_outcome(self) -> bool:
         """Says how the trials ended; returns whether each has a result."""

@@ -27,6 +27,9 @@ class DamagedTrial(BaseModel):
     problem: str
     moved_to: Path
 
+    def __str__(self) -> str:
+        return f"damaged trial {self.fingerprint}: {self.problem}; moved to {self.moved_to}"
+
 
 def find_foreign(root: Path) -> Iterator[tuple[Path, str]]:
     """What lies in a ledger and is no trial's folder, each with what is wrong with it; hidden files are left alone.

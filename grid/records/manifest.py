@@ -26,7 +26,7 @@ Outcome = Literal["complete", "interrupted", "failed"]
 
 PACKAGES = (
     "cifar-grid", "torch", "torchvision", "numpy", "ray", "pydantic", "safetensors", "scikit-learn", "pillow",
-    "pyarrow", "pandas", "scipy", "statsmodels", "plotly", "efficientnet-lite-pytorch",
+    "pyarrow", "pandas", "scipy", "plotly", "efficientnet-lite-pytorch",
 )  # fmt: skip
 """Distributions that numbers, tables and verdicts come from."""
 

@@ -21,7 +21,11 @@ PLOTLY = "plotly.min.js"
 
 
 def write_report(
-    plans: Sequence[StudyPlan], tables: Mapping[str, pa.Table], conclusions: Mapping[str, Conclusion], folder: Path
+    plans: Sequence[StudyPlan],
+    tables: Mapping[str, pa.Table],
+    conclusions: Mapping[str, Conclusion],
+    folder: Path,
+    claims_histories: Mapping[str, str] | None = None,
 ) -> Path:
     """Writes `<study>.html` for every plan, `index.html` and `plotly.min.js`; each file whole or not at all.
 
@@ -30,6 +34,7 @@ def write_report(
         tables: `trials` and `epochs`, as `grid.records.tables` makes them.
         conclusions: What each study found, by its name.
         folder: Where the files go; made if it is not there.
+        claims_histories: Whether the claims of a study were written before its first trial, by its name.
 
     Returns:
         Path of `index.html`.
@@ -40,6 +45,7 @@ def write_report(
         make_page(plan, trials, epochs, conclusions[plan.study.name], _pictures(plan.study, folder)) for plan in plans
     ]
     environment = _environment()
+    environment.globals["claims_histories"] = claims_histories or {}
     _write(folder / PLOTLY, get_plotlyjs())
     template = environment.get_template("study.html.j2")
     for page in pages:

@@ -50,6 +50,11 @@ def folder_of(tmp_path: Path, kind: str) -> Path:
         (["q3", "--set", "seed=3"], "seed is chosen for a whole run, with --seeds"),
         (["q3", "--seeds", "0"], "--seeds"),
         (["q3", "--no-such-option"], "No such option"),
+        (["q3", "--until-decided"], "--until-decided needs --max-trials"),
+        (["q3", "--max-trials", "3"], "--max-trials is the budget of --until-decided"),
+        (["q3", "--until-decided", "--max-trials", "3", "--scheduler", "asha"], "leave out --scheduler asha"),
+        (["q3", "--resources", "resnet50=lots"], "'resnet50=lots' is not ARCHITECTURE=CPUS,GPUS"),
+        (["q3", "--scheduler", "asha", "--set", "epochs=1"], "an arm trains for only 1 epoch"),
     ],
 )
 def test_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path: Path, arguments: list[str], expected: str) -> None:
@@ -82,6 +87,18 @@ def test_a_report_without_results_says_what_to_do(tmp_path: Path) -> None:
     done = command("report", "--results", tmp_path / "none")
     assert done.returncode == 2
     assert "no results here; run a question first" in done.stderr
+
+
+def test_verdicts_without_a_report_say_what_to_do(tmp_path: Path) -> None:
+    done = command("verdicts", "--results", tmp_path / "none")
+    assert done.returncode == 2
+    assert "make it with cifar-grid report" in done.stderr
+
+
+def test_what_was_not_kept_can_not_be_exported(tmp_path: Path) -> None:
+    done = command("export", "../etc", "--results", tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_script_and_command_are_the_same_thing(tmp_path: Path) -> None:

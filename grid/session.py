@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from grid.errors import QuestionError
-from grid.execution.asha import AshaSchedule, choose_num_finalists, describe
 from grid.execution.progress import ProgressDisplay, RunState
 from grid.execution.resources import Resources
 from grid.execution.schedule import Queue, Schedule
@@ -23,16 +22,15 @@ from grid.records.lock import held_lock
 from grid.records.manifest import RunLog, recorded_run
 from grid.records.plan import (
     PlanCounts,
-    Screening,
     StudyPlan,
     count,
-    make_screening,
     new_trials,
     settled_fingerprints,
 )
 from grid.report.samples import samples_are_missing, write_samples
 from grid.request import Request
 from grid.results import ResultsFolder
+from grid.screening import confirmation, plan_screening, schedule_of
 from grid.sequential import open_questions, seeds_of_next_look
 
 
@@ -109,37 +107,16 @@ class Session:
     def _screen_and_confirm(self, plans: Sequence[StudyPlan]) -> None:
         """Screens all arms of each study, then trains the best of them in full."""
         for plan in plans:
-            screening = make_screening(plan.study, plan.data_fingerprint, self.method.screening_seeds)
             if self.interrupted:
                 return
-            schedule = self._asha(screening)
-            num_finalists = self.method.finalists or choose_num_finalists(len(plan.study.arms))
-            budgets = [arm.config.epochs for arm in plan.study.arms]
-            rule = describe(budgets, self.method.screening_seeds, num_finalists)
-            self.out.print(f"{plan.study.name}: {rule}")
-            self._train([screening], schedule)
-            schedule = self._asha(screening)  # as the ledger has it, which is what a later run would go on from
-            standings = schedule.standing()
-            confirmed = screening.model_copy(update={"screening": Screening(rule=rule, standings=standings)})
-            if schedule.is_done():
-                finalists = schedule.finalists(num_finalists)
-                seeds = [len(plan.study.seeds) if arm in finalists else 0 for arm in range(len(budgets))]
-                confirmed = confirmed.with_seeds(seeds)
+            screening = plan_screening(plan, self.method)
+            self.out.print(f"{plan.study.name}: {screening.screening.rule if screening.screening else ''}")
+            self._train([screening], schedule_of(screening, self.folder.ledger, retry=True))
+            confirmed = confirmation(screening, self.folder.ledger, self.method)
+            if self.interrupted:
+                self.folder.save_plans([confirmed])
+                return
             self._train([confirmed])
-
-    def _asha(self, screening: StudyPlan) -> AshaSchedule:
-        """A screening as far as the ledger has it."""
-        cells = [
-            {t.fingerprint: screening.config(t) for t in screening.trials if t.arm == arm and t.stage == "screening"}
-            for arm in range(len(screening.study.arms))
-        ]
-        records = self.folder.ledger.read(fingerprint for cell in cells for fingerprint in cell)
-        known = {
-            fingerprint: (record.status, [epoch.val_acc for epoch in record.epochs])
-            for fingerprint, record in records.items()
-            if record.status in ("ok", "stopped", "diverged")
-        }
-        return AshaSchedule(cells, known)
 
     def _look(self, plans: Sequence[StudyPlan], budget: int) -> tuple[list[StudyPlan], int]:
         """Looks at the results, and gives further seeds to what is open.
@@ -189,7 +166,9 @@ class Session:
         settled = settled_fingerprints([*earlier, *plans], ledger) - self._without_weights(plans)
         counts = count([*earlier, *plans], settled)[len(earlier) :]
         print_counts(plans, counts, self.out)
-        trials = new_trials(plans, settled if schedule is None else ())  # a screening goes on with what it stopped
+        if schedule is None:  # a screening is trained by its schedule, which goes on with what it stopped
+            settled |= {t.fingerprint for plan in plans for t in plan.trials if t.stage == "screening"}
+        trials = new_trials(plans, settled if schedule is None else ())
         is_done = schedule.is_done() if schedule is not None else not trials
         dataset = None if is_done else self.request.load_dataset(plans)  # the last check before anything is written
         self.folder.prepare()

@@ -21,6 +21,7 @@ T(k) the best max(1, |R(k)| // reduction) of them at that rung; ties go to the e
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from statistics import fmean
 
 from cifar_models.config import TrainConfig
@@ -88,9 +89,10 @@ def describe(budgets: Sequence[int], num_seeds: int, num_finalists: int, reducti
     ladders = dict.fromkeys(cell_rungs(budgets, reduction))
     epochs = ", or ".join(f"{' and '.join(map(str, ladder[:-1]))} of {ladder[-1]}" for ladder in ladders)
     return (
-        f"ASHA screens every setting with {plural(num_seeds, 'seed')} and compares them after {epochs} epochs: each "
-        f"time the best 1 in {reduction} go on, and the best {num_finalists} at last train in full on fresh seeds. "
-        "The order in which trials finish can let more settings go on; it never holds back one of the best compared."
+        f"ASHA screens every setting with {plural(num_seeds, 'seed')} and compares them after {epochs} epochs: the "
+        f"best 1 in {reduction} of one comparison go on to the next, and the best {num_finalists} in the end train in "
+        "full on fresh seeds. The order in which trials finish can let more settings go on; it never holds back one of "
+        "the best of those compared."
     )
 
 
@@ -145,10 +147,12 @@ class AshaSchedule:
     def job_ended(self, fingerprint: str, status: Status, val_acc: Sequence[float]) -> None:
         """Takes in a result; one that is not `ok` or `stopped`, or not a number, takes its cell out."""
         self._running.discard(fingerprint)
-        self._val_acc[fingerprint] = tuple(val_acc)
+        sound = tuple(takewhile(math.isfinite, val_acc))
+        # the epoch in which it failed is none that it reached: else two seeds could reach a rung in one order only
+        self._val_acc[fingerprint] = sound[: len(val_acc) - 1] if status == "diverged" else sound
         if status not in ("ok", "stopped"):
             self._failures[fingerprint] = status_words(status)
-        elif not all(map(math.isfinite, val_acc)):
+        elif len(sound) < len(val_acc):
             self._failures[fingerprint] = "its accuracy is not a number"
 
     def finalists(self, num: int) -> tuple[int, ...]:

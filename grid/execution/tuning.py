@@ -149,15 +149,11 @@ class RunWatcher(_NotSaved, tune.Callback):
             OSError: A trial could not be committed, and so none that is still running could be.
         """
         if self.ledger_problem:
-            message = (
-                f"a trial can't be written ({self.ledger_problem}); finished ones are kept: make room and run again"
-            )
-            raise OSError(errno.EIO, message, "ledger")
+            problem = f"a trial can't be written ({self.ledger_problem}); finished ones are kept: make room, run again"
+            raise OSError(errno.EIO, problem, "ledger")
         if self.interruption.requested and not self._announced:
             self._announced = True
-            self.display.say(
-                "Interrupted: no trial starts any more, running ones finish; press Ctrl-C again to stop now"
-            )
+            self.display.say("Interrupted: running trials finish, and no other starts; press Ctrl-C again to stop now")
         self.display.update()
 
     def say_problems(self) -> None:

@@ -27,7 +27,7 @@ often as one errs).
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -37,6 +37,8 @@ import numpy.typing as npt
 from scipy import stats
 
 from grid.analysis.inference import ALPHA, LUCK, Array, Effect, crossed_effect, half_width, holm, look_levels, p_above
+
+Width = Callable[[Effect, float], Array]
 
 WILD = 5.0
 """How many times as much luck a wild arm has."""
@@ -217,6 +219,20 @@ def covariances_of(world: World) -> Covariances:
     return Covariances(image, seed, accuracies * (1 - accuracies) - image.diagonal() - seed.diagonal())
 
 
+def rejection_rate(width: Width, num_seeds: int, image_share: float, alpha: float) -> float:
+    """Share of true hypotheses that a method rejects; exact, by an integral over the spread of the seeds.
+
+    Args:
+        width: Half-widths of intervals, from an effect and an error rate.
+        num_seeds: S.
+        image_share: The images' part of the variance of the mean.
+        alpha: Error rate that is asked for.
+    """
+    density, spread = _spreads(num_seeds)
+    effect = Effect(0.0, np.sqrt((1 - image_share) * spread), num_seeds, np.sqrt(image_share))
+    return float((density * 2 * stats.norm.sf(width(effect, alpha))).sum())
+
+
 def find_better(effect: Effect, level: float = ALPHA, weights: Array | None = None) -> npt.NDArray[np.int8]:
     """Which arm of each pair is found better, all pairs of an experiment being one family: 1, -1, or 0 for neither.
 
@@ -245,6 +261,14 @@ def find_better_by_looks(differences: Differences, looks: Sequence[int]) -> npt.
     for num_seeds, level in zip(looks, look_levels(len(looks)), strict=True):
         found = np.where(found == 0, find_better(differences.after(num_seeds).effect, level), found)
     return found
+
+
+@lru_cache
+def _spreads(num_seeds: int) -> tuple[Array, Array]:
+    """Nodes for an integral over what a variance of seeds comes out as, and their weights; small ones count most."""
+    nodes, weights = np.polynomial.legendre.leggauss(400)
+    root = (nodes + 1) / 2
+    return weights / 2 * 6 * root**5, stats.chi2.ppf(root**6, num_seeds - 1) / (num_seeds - 1)
 
 
 def _answers(world: World, level: Array, num_images: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:

@@ -20,6 +20,7 @@ from tests.grid.analysis.simulated import (
     equal_arms,
     find_better,
     find_better_by_looks,
+    rejection_rate,
 )
 
 NUM_EXPERIMENTS = 5_000
@@ -85,6 +86,17 @@ def test_whatever_varies_false_findings_are_rare_and_intervals_cover(world: str,
     drawn = draw_differences(WORLDS[world], num_seeds, NUM_EXPERIMENTS, generator())
     assert find_better(drawn.effect).any(axis=1).mean() <= at_most(ALPHA)
     assert 0.94 <= covered(drawn.effect) <= 0.97
+
+
+@pytest.mark.parametrize("num_seeds", range(2, 16))
+def test_coverage_is_right_in_whatever_proportion_seeds_and_images_vary(num_seeds: int) -> None:
+    shares = np.linspace(0, 1, 41)
+    covered = [1 - rejection_rate(half_width, num_seeds, share, ALPHA) for share in shares]
+    assert min(covered) > 0.949
+    assert max(covered) < {2: 0.983, 3: 0.963}.get(num_seeds, 0.959)
+    assert covered[0] == pytest.approx(0.95, abs=1e-4) and covered[-1] == pytest.approx(0.95, abs=1e-4)
+    for rate in (0.005, 0.0003):  # as many comparisons ask for
+        assert max(rejection_rate(half_width, num_seeds, share, rate) for share in shares) < 1.001 * rate
 
 
 @pytest.mark.parametrize("num_seeds", SEEDS)

@@ -115,20 +115,19 @@ class Driver:
         return {path.parent.name: path for path in self.results.glob("checkpoints/*/state.safetensors")}
 
     def workers(self) -> list[int]:
-        """Processes that train for it: those of its descendants that Ray calls so."""
-        parents: dict[int, int] = {}
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):
-                parents[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
-        found = []
-        for pid in parents:
-            ancestor = pid
-            while ancestor in parents and ancestor != self.process.pid:
-                ancestor = parents[ancestor]
-            with contextlib.suppress(OSError):
-                if ancestor == self.process.pid and b"ray::ImplicitFunc" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    found.append(pid)
-        return found
+        """Processes that train for it."""
+        return [worker for raylet in children(self.process.pid, b"raylet") for worker in children(raylet)]
+
+
+def children(parent: int, name: bytes = b"ray::ImplicitFunc") -> list[int]:
+    """The children of a process whose command has a name in it; by default the workers of a raylet that train."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            command = (stat.parent / "cmdline").read_bytes()
+            if int(stat.read_text().rsplit(")", 1)[1].split()[1]) == parent and name in command:
+                found.append(int(stat.parent.name))
+    return found
 
 
 if __name__ == "__main__":

@@ -1,0 +1,212 @@
+"""How fast trials of each kind are on this machine: a few steps of each, timed as a worker would train them.
+
+`calibrate` starts as many processes as trials run at once, each with a worker's environment, so that they keep memory
+and caches as busy as trials do. Each reads its kinds from standard input, a JSON a line, and writes what it measured
+in the same way, so that what it had measured before something stopped it counts.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+
+import numpy as np
+import torch
+
+from cifar_models.checkpoint import TrainState
+from cifar_models.config import Frozen, TrainConfig
+from cifar_models.device import WORKER_ENVIRONMENT, default_device, prepare_process
+from cifar_models.images import DeviceImages
+from cifar_models.models import build_model
+from cifar_models.optimizers import build_optimizer, build_schedule
+from cifar_models.train import measures, memory_layout, predict, train_epoch, trained_parameters
+from cifar_models.weights import WeightsError
+from grid.records.estimate import Size
+from grid.records.speeds import Range, Speed, hull, spread
+
+NUM_CLASSES = 10
+"""Outputs of the networks that are timed; a hundred would change next to nothing."""
+
+BUDGET_S = 25.0
+"""Seconds that all kinds together may take, but for the step that each begins with."""
+
+KIND_S = 2.0
+"""Seconds a kind, if there are not too many of them."""
+
+PATIENCE_S = 60.0
+"""Seconds after which a process that times is stopped: some network is far too slow for this machine."""
+
+FEW, MORE = 8, 32
+"""Images of the two steps that a larger one is extrapolated from, where it would take too long itself. What they give
+was within 10 % of the step of 256 images, for the networks of the catalogue; a step of 8 alone is up to 3 times off."""
+
+
+class Timing(Frozen):
+    """What was found of a kind: its speed, or why it has none."""
+
+    kind: TrainConfig
+    speed: Speed | None = None
+    problem: str | None = None
+
+
+def calibrate(
+    kinds: Sequence[TrainConfig], num_threads: int = 1, num_at_once: int = 1, *, on_gpu: bool = False
+) -> tuple[dict[TrainConfig, Speed], dict[TrainConfig, str]]:
+    """Times a few steps of each kind.
+
+    Args:
+        kinds: As `kind_of` gives them.
+        num_threads: Threads a trial.
+        num_at_once: Trials at once on this machine, or on one of its GPUs.
+        on_gpu: Whether the trials train on GPUs; a machine without one can't time them.
+
+    Returns:
+        Speeds by kind, and for the kinds that could not be timed the reason in a line.
+    """
+    kinds = list(dict.fromkeys(kinds))
+    if on_gpu and not torch.cuda.is_available():
+        return {}, dict.fromkeys(kinds, "this machine has no GPU to time them on")
+    shares = [kinds[first::num_at_once] or kinds for first in range(num_at_once)] if kinds else []
+    speeds: dict[TrainConfig, Speed] = {}
+    problems: dict[TrainConfig, str] = {}
+    with ThreadPoolExecutor(num_at_once) as pool:
+        for timing in chain(*pool.map(lambda share: _time_apart(share, num_threads), shares)):
+            if timing.problem is not None:
+                problems[timing.kind] = timing.problem
+            elif timing.speed is not None:
+                earlier = speeds.get(timing.kind, timing.speed)
+                speeds[timing.kind] = Speed(
+                    train_s=hull(earlier.train_s, timing.speed.train_s),
+                    eval_s=hull(earlier.eval_s, timing.speed.eval_s),
+                )
+    return speeds, {kind: problem for kind, problem in problems.items() if kind not in speeds}
+
+
+def measure_sizes(kinds: Sequence[TrainConfig]) -> dict[TrainConfig, Size]:
+    """Sizes of the kinds' networks; a kind that can't be built here has none."""
+    sizes = {}
+    for kind in kinds:
+        try:
+            with torch.device("meta"):
+                model = build_model(kind.model, NUM_CLASSES, load_weights=False)
+        except WeightsError:
+            continue
+        weights = sum(value.numel() for value in model.state_dict().values())
+        sizes[kind] = Size(weights=weights, trained=sum(p.numel() for p in trained_parameters(model)))
+    return sizes
+
+
+def time_kinds(kinds: Sequence[TrainConfig], num_threads: int) -> Iterator[Timing]:
+    """Times kinds one after the other in this process."""
+    prepare_process(num_threads)
+    device, deadline = default_device(), time.perf_counter() + BUDGET_S
+    for index, kind in enumerate(kinds):
+        left_s = deadline - time.perf_counter()
+        try:
+            yield Timing(kind=kind, speed=time_kind(kind, device, min(KIND_S, left_s / (len(kinds) - index))))
+        except Exception as error:  # a plan can do without it, and its trials will say what is wrong
+            yield Timing(kind=kind, problem=f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+def time_kind(kind: TrainConfig, device: torch.device, budget_s: float) -> Speed:
+    """Times steps and evaluations on noise, which take as long as on images.
+
+    Args:
+        kind: What to time; its network starts from random weights, whatever it asks for.
+        device: Where.
+        budget_s: Seconds after which no further step is taken; one of a few images always is.
+    """
+    deadline = time.perf_counter() + budget_s
+    state = _state_of(kind, device)
+
+    def step(num_images: int) -> Range:
+        config, images = kind.model_copy(update={"batch_size": num_images}), _noise(kind, num_images, device)
+        return _timed(lambda: train_epoch(config, state, images, stream=0), device)
+
+    def evaluation(num_images: int) -> Range:
+        images = _noise(kind, num_images, device)
+        return _timed(lambda: measures(predict(state, images, kind), images.labels), device)
+
+    few = min(FEW, kind.batch_size)
+    step(2)  # the first of all is slower than all others
+    first = step(few)
+    affordable = min(few * (deadline - time.perf_counter()) / first.high / 3, kind.batch_size)
+    many = max(size for size in (few, MORE, kind.batch_size) if size <= max(few, affordable))
+    rounds = [(first.scaled(1 / few), evaluation(few).scaled(1 / few))]
+    while time.perf_counter() < deadline:
+        few_s = step(few) if few < many < kind.batch_size else first
+        ends = (seconds_an_image(kind.batch_size, (few, a), (many, b)) for a, b in zip(few_s, step(many), strict=True))
+        rounds.append((Range(*ends), evaluation(many).scaled(1 / many)))
+    later = rounds[min(2, len(rounds) - 1) :]  # the first of a size is slower, too
+    return Speed(
+        train_s=Range(spread([train.low for train, _ in later]).low, spread([train.high for train, _ in later]).high),
+        eval_s=Range(spread([val.low for _, val in later]).low, spread([val.high for _, val in later]).high),
+    )
+
+
+def seconds_an_image(batch_size: int, few: tuple[int, float], many: tuple[int, float]) -> float:
+    """Seconds an image of a step, from two smaller steps: a time for each step and a time for each image.
+
+    Args:
+        batch_size: Images of the step.
+        few: Images and seconds of a small step; not read where the other has the whole batch, or its size.
+        many: Those of a larger one.
+    """
+    (few_images, few_s), (many_images, many_s) = few, many
+    if many_images in (few_images, batch_size):
+        return many_s / many_images
+    image_s = (many_s - few_s) / (many_images - few_images)
+    seconds = many_s + image_s * (batch_size - many_images)
+    return min(max(seconds / batch_size, many_s / batch_size), many_s / many_images)  # timings are noisy
+
+
+def _state_of(kind: TrainConfig, device: torch.device) -> TrainState:
+    """A state as `start` makes it, but never with published weights: a plan should not download them."""
+    model = build_model(kind.model, NUM_CLASSES, load_weights=False).to(device).to(memory_format=memory_layout(kind))
+    optimizer = build_optimizer(trained_parameters(model), kind.optimizer)
+    schedule = build_schedule(optimizer, kind.optimizer, num_steps=1)
+    return TrainState(model, optimizer, schedule, (torch.full((3,), 128.0, device=device),) * 2)
+
+
+def _noise(kind: TrainConfig, num_images: int, device: torch.device) -> DeviceImages:
+    images = np.random.RandomState(0).randint(0, 256, (num_images, 3, 32, 32), dtype=np.uint8)
+    return DeviceImages(images, np.arange(num_images) % NUM_CLASSES, device, memory_layout(kind))
+
+
+def _timed(work: Callable[[], object], device: torch.device) -> Range:
+    """Seconds of some work: without the time in which this process waited for a processor, and with it.
+
+    What a process does for a GPU says nothing, so there both are with it.
+    """
+    wall_s, own_s = time.perf_counter(), time.thread_time()
+    work()
+    wall_s, own_s = time.perf_counter() - wall_s, time.thread_time() - own_s
+    return Range(min(own_s, wall_s) if device.type == "cpu" else wall_s, wall_s)
+
+
+def _time_apart(kinds: Sequence[TrainConfig], num_threads: int) -> list[Timing]:
+    """Times kinds in a process of their own, which a worker's environment needs from its start."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "grid.execution.calibration", str(num_threads)],
+            input="".join(f"{kind.model_dump_json()}\n" for kind in kinds).encode(),
+            capture_output=True,
+            env=os.environ | WORKER_ENVIRONMENT | {"OMP_NUM_THREADS": str(num_threads)},
+            timeout=PATIENCE_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        output, problem = error.stdout or b"", f"not timed within {PATIENCE_S:.0f} s"
+    else:
+        told = done.stderr.decode(errors="replace").splitlines()[-1:]
+        output, problem = done.stdout, told[0] if told else "its process was killed, perhaps as memory ran out"
+    timings = [Timing.model_validate_json(line) for line in output.splitlines()]
+    timed = {timing.kind for timing in timings}
+    return timings + [Timing(kind=kind, problem=problem) for kind in kinds if kind not in timed]
+
+
+if __name__ == "__main__":
+    for timing in time_kinds([TrainConfig.model_validate_json(line) for line in sys.stdin], int(sys.argv[1])):
+        print(timing.model_dump_json(exclude_none=True), flush=True)

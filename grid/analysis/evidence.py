@@ -47,11 +47,13 @@ class ArmEvidence:
         trials: Its ok trials, by seed: rows of `trials.parquet`.
         planned: Its seeds at full budget in the order in which they are given, whatever became of them.
         why_not: Why it is not compared with others, as what is said of it: `diverged on 1 of 3 seeds`; None if it is.
+        diverged: Whether that is because it diverged, so that it can't be the best.
     """
 
     trials: pd.DataFrame
     planned: tuple[int, ...]
     why_not: str | None
+    diverged: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,4 +191,4 @@ def _arm_evidence(full: pd.DataFrame, all_stages: pd.DataFrame) -> ArmEvidence:
         why_not = "was stopped early by the scheduler"
     elif ok.empty:
         why_not = "has no trial that is ok"
-    return ArmEvidence(ok, tuple(int(seed) for seed in full["seed"]), why_not)
+    return ArmEvidence(ok, tuple(int(seed) for seed in full["seed"]), why_not, num_diverged > 0)

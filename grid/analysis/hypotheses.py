@@ -15,7 +15,8 @@ def hypothesis_of(claim: Claim, evidence: Evidence) -> Hypothesis:
     """What is to be found for a claim and against it; cases without groups if none of its arms can be compared.
 
     Where several arms answer to a side, the best on validation stands for it, and the case has to hold against all of
-    the other side; the number of arms that might have stood there counts as choices.
+    the other side, also against those that were stopped early or failed, so that it can't; not against those that
+    diverged, which are no rivals. The number of arms that might have stood there counts as choices.
     """
     if claim.best is not None:
         return _best(claim.best, evidence)
@@ -26,9 +27,7 @@ def hypothesis_of(claim: Claim, evidence: Evidence) -> Hypothesis:
         return Hypothesis(supports, Case(tuple((one,) for _, against in demands for one in against)))
     relation = claim.better or claim.curve
     assert relation is not None
-    mine, others = (
-        _in_contest(matching_arms(evidence.study, side), evidence) for side in (relation.arm, relation.than)
-    )
+    mine, others = (_rivals(matching_arms(evidence.study, side), evidence) for side in (relation.arm, relation.than))
     first, second = evidence.best(mine), evidence.best(others)
     if first is None or second is None or first == second:
         return Hypothesis(Case(), Case())
@@ -48,7 +47,7 @@ def hypothesis_of(claim: Claim, evidence: Evidence) -> Hypothesis:
 
 def _best(claim: BestClaim, evidence: Evidence) -> Hypothesis:
     """No other value is better by more than the margin; against it, that some other one is better at all."""
-    mine, others = (_in_contest(arms, evidence) for arms in best_arms(evidence.study, claim))
+    mine, others = (_rivals(arms, evidence) for arms in best_arms(evidence.study, claim))
     first = evidence.best(mine)
     if first is None or not others:
         return Hypothesis(Case(), Case())
@@ -75,5 +74,5 @@ def _fit(arm: int, claim: Claim) -> tuple[Demand, tuple[Demand, ...]]:
     return Demand(subject, low=MAJORITY), (Demand(subject, high=MAJORITY),)
 
 
-def _in_contest(arms: Sequence[int], evidence: Evidence) -> list[int]:
-    return [arm for arm in arms if evidence.arms[arm].why_not is None]
+def _rivals(arms: Sequence[int], evidence: Evidence) -> list[int]:
+    return [arm for arm in arms if not evidence.arms[arm].diverged]

@@ -134,7 +134,7 @@ def not_comparable(claim: Claim, study: Study) -> str | None:
     asked = {"profile": (claim.only_at.profile, study.profile), "data set": (claim.only_at.dataset, study.dataset)}
     differ = [f"{name} {there}, here {here}" for name, (there, here) in asked.items() if there != here]
     if differ:
-        return f"the number is of {' and '.join(differ)}"
+        return f"the number is of {' and of '.join(differ)}"
     changed = [field for field in study.overrides if field != "precision"]
     return f"{' and '.join(changed)} was set by hand for this run" if changed else None
 

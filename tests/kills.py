@@ -3,6 +3,7 @@
 python -m tests.kills 20        20 SIGKILLs at random moments; some minutes
 """
 
+import contextlib
 import os
 import random
 import signal
@@ -22,22 +23,17 @@ base: {optimizer.name: adam, optimizer.weight_decay: 0, data.train_size: 960, ep
 cells:
   - product: {optimizer.lr: [0.0001, 0.001, 0.003, 0.01]}
 """
-NUM_TRIALS = 12
+NUM_ARMS = 4
+TRIALS_BEFORE_A_KILL = 5
+"""So many trials finish in a run, at most, before it is killed; half of the kills come before the first."""
 NOT_COMPARED = {"started", "wall_s", "train_images_per_s"}
 """Columns that tell when and how fast."""
 
 
-def start(question: Path, results: Path) -> subprocess.Popen[bytes]:
+def start(question: Path, results: Path, num_seeds: int) -> subprocess.Popen[bytes]:
     """A driver in a session of its own, so that nothing else is hit."""
-    command = [
-        sys.executable,
-        "-c",
-        "from grid.cli import main; main()",
-        "run",
-        str(question),
-        "--results",
-        str(results),
-    ]
+    arguments = ["run", str(question), "--results", str(results), "--seeds", str(num_seeds)]
+    command = [sys.executable, "-c", "from grid.cli import main; main()", *arguments]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     return subprocess.Popen(command, start_new_session=True, env=os.environ | {"RAY_ADDRESS": "local"}, **quiet)
 
@@ -71,26 +67,38 @@ def kill_and_compare(num_kills: int, folder: Path, rng: random.Random) -> int:
     """
     question, killed, calm = folder / "kills.yaml", folder / "killed", folder / "calm"
     question.write_text(QUESTION)
-    begun = time.monotonic()
-    assert start(question, calm).wait() == 0
-    duration_s = time.monotonic() - begun
+    num_seeds = 2 + num_kills // 2
+    first_s, each_s = _run_undisturbed(question, calm, num_seeds)
     seen: dict[str, bytes] = {}
     num_hit = 0
     for kill in range(num_kills):
-        driver = start(question, killed)
-        time.sleep(rng.uniform(0.1, 0.9) * duration_s)
-        num_hit += driver.poll() is None
-        os.kill(driver.pid, signal.SIGKILL)
-        driver.wait()
+        driver = start(question, killed, num_seeds)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            driver.wait(rng.uniform(0.2 * first_s, first_s + TRIALS_BEFORE_A_KILL * each_s))
+        if driver.poll() is None:
+            num_hit += 1
+            driver.send_signal(signal.SIGKILL)
+            driver.wait()
         now = finished(killed)
         _compare(seen, now)
         seen |= now
-        print(f"kill {kill + 1}: {len(seen)} of {NUM_TRIALS} trials finished", flush=True)
-    assert start(question, killed).wait() == 0
+        print(f"kill {kill + 1}: {len(seen)} of {NUM_ARMS * num_seeds} trials finished", flush=True)
+    assert start(question, killed, num_seeds).wait() == 0
     _compare(seen, finished(killed))
     for name, frame in tables(calm).items():
         pd.testing.assert_frame_equal(frame, tables(killed)[name], check_exact=True, obj=name)
     return num_hit
+
+
+def _run_undisturbed(question: Path, results: Path, num_seeds: int) -> tuple[float, float]:
+    """Seconds until the first trial is finished, and for each further one."""
+    begun = time.monotonic()
+    driver = start(question, results, num_seeds)
+    while not finished(results) and driver.poll() is None:
+        time.sleep(0.1)
+    first_s = time.monotonic() - begun
+    assert driver.wait() == 0
+    return first_s, (time.monotonic() - begun - first_s) / (NUM_ARMS * num_seeds)
 
 
 def _compare(before: dict[str, bytes], after: dict[str, bytes]) -> None:

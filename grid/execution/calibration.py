@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
+from statistics import fmean, stdev
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from cifar_models.optimizers import build_optimizer, build_schedule
 from cifar_models.train import measures, memory_layout, predict, train_epoch, trained_parameters
 from cifar_models.weights import WeightsError
 from grid.records.estimate import Size
-from grid.records.speeds import Range, Speed, hull, spread
+from grid.records.speeds import Range, Speed, hull
 
 NUM_CLASSES = 10
 """Outputs of the networks that are timed; a hundred would change next to nothing."""
@@ -141,10 +142,20 @@ def time_kind(kind: TrainConfig, device: torch.device, budget_s: float) -> Speed
         ends = (seconds_an_image(kind.batch_size, (few, a), (many, b)) for a, b in zip(few_s, step(many), strict=True))
         rounds.append((Range(*ends), evaluation(many).scaled(1 / many)))
     later = rounds[min(2, len(rounds) - 1) :]  # the first of a size is slower, too
-    return Speed(
-        train_s=Range(spread([train.low for train, _ in later]).low, spread([train.high for train, _ in later]).high),
-        eval_s=Range(spread([val.low for _, val in later]).low, spread([val.high for _, val in later]).high),
-    )
+    return Speed(train_s=mean_of([train for train, _ in later]), eval_s=mean_of([val for _, val in later]))
+
+
+def mean_of(timings: Sequence[Range]) -> Range:
+    """Where the means of the lower and of the higher ends lie, with two standard errors around them.
+
+    It is not where single timings lie: a trial has many steps, of which none matters by itself.
+    """
+    lows, highs = [timing.low for timing in timings], [timing.high for timing in timings]
+    if len(timings) == 1:
+        return timings[0]
+    low = fmean(lows) - 2 * stdev(lows) / len(lows) ** 0.5
+    high = fmean(highs) + 2 * stdev(highs) / len(highs) ** 0.5
+    return Range(max(low, min(lows)), min(high, max(highs)))
 
 
 def seconds_an_image(batch_size: int, few: tuple[int, float], many: tuple[int, float]) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import yaml
 
 from cifar_models.device import WORKER_ENVIRONMENT
 from grid.errors import UserError
@@ -51,8 +52,12 @@ def alive_nodes() -> list[dict[str, Any]]:
 
 
 def has_gpus(nodes: Sequence[dict[str, Any]]) -> bool:
-    """Whether any node has a GPU."""
-    return any(node["Resources"].get("GPU", 0) > 0 for node in nodes)
+    """Whether any node has a GPU, or the autoscaler could start one that has."""
+    offered = [node["Resources"] for node in nodes]
+    if AUTOSCALING_CONFIG.exists():
+        kinds = yaml.safe_load(AUTOSCALING_CONFIG.read_text(encoding="utf-8")).get("available_node_types", {})
+        offered += [kind.get("resources", {}) for kind in kinds.values()]
+    return any(resources.get("GPU", 0) > 0 for resources in offered)
 
 
 def num_trials_at_once(nodes: Sequence[dict[str, Any]], share: Share) -> int:

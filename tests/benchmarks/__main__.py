@@ -1,4 +1,4 @@
-"""Runs every benchmark and prints medians and ratios, measured in turn in one run: `make bench`."""
+"""Runs every benchmark: medians and ratios, measured in turn in one run, then error rates. `make bench`."""
 
 import os
 import statistics
@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from cifar_models.device import WORKER_ENVIRONMENT
-from tests.benchmarks import augmentation
+from tests.benchmarks import augmentation, calibration
 
 ROUNDS = 3
 
@@ -19,7 +19,7 @@ def measure(what: str, *, tuned: bool) -> str:
 
 
 def main() -> None:
-    """Throughput of training, ours beside the tutorials', then of augmentation."""
+    """Throughput of training and of augmentation, ours beside others; then the calibration of the inference."""
     machine = measure("machine", tuned=False)
     precision = "bf16" if machine.endswith("bf16 in hardware") else "fp32"
     print(f"Machine: {machine}")
@@ -33,6 +33,7 @@ def main() -> None:
     ratios = [a / b for a, b in zip(ours, tutorial, strict=True)]
     print(f"  ratio {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})", flush=True)
     augmentation.main()
+    calibration.main()
 
 
 if __name__ == "__main__":

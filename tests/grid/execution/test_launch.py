@@ -1,6 +1,5 @@
 """Runs on a real Ray: end to end, again, grown, killed, and with a trial that diverges."""
 
-import contextlib
 import os
 import re
 import signal
@@ -16,7 +15,6 @@ from cifar_models.data import load, split
 from cifar_models.device import prepare_process
 from cifar_models.records import EpochRecord, TestRecord
 from cifar_models.train import train
-from grid.execution.launch import explain_loss
 from grid.records.ledger import Ledger
 from tests.grid.test_cli import ROOT, command
 
@@ -135,50 +133,6 @@ def test_a_grown_axis_trains_only_its_new_cells(finished: Path, tmp_path: Path) 
     after = snapshot(finished / "results")
     assert len(after) == len(before) + 2
     assert all(after[trial] == written for trial, written in before.items())
-
-
-def workers_of(driver: int) -> list[int]:
-    """Processes that train for a driver: those of its descendants that Ray calls so."""
-    parents: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parents[int(stat.parent.name)] = int(stat.read_text().rsplit(")", 1)[1].split()[1])
-    found = []
-    for pid in parents:
-        ancestor = pid
-        while ancestor in parents and ancestor != driver:
-            ancestor = parents[ancestor]
-        with contextlib.suppress(OSError):
-            if ancestor == driver and b"ray::ImplicitFunc.train" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(pid)
-    return found
-
-
-@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the workers in /proc")
-def test_a_killed_worker_costs_no_trial_and_changes_no_number(finished: Path, tmp_path: Path) -> None:
-    path, results = question(tmp_path, "0.01, 0.1"), tmp_path / "results"
-    arguments = [sys.executable, str(ROOT / "grid" / "run.py"), str(path), "--results", str(results)]
-    driver = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline, killed = time.monotonic() + 120, []
-    while not killed and time.monotonic() < deadline:
-        for pid in workers_of(driver.pid):
-            os.kill(pid, signal.SIGKILL)
-            killed.append(pid)
-        time.sleep(0.02)
-    assert killed
-    assert driver.wait(timeout=120) == 0
-    again, before = Ledger(results / "ledger"), Ledger(finished / "results" / "ledger").read(snapshot(results))
-    for fingerprint, record in again.read(before).items():
-        curves = [(e.train_loss, e.val_loss) for e in record.epochs]
-        assert curves == [(e.train_loss, e.val_loss) for e in before[fingerprint].epochs]
-    assert len(before) == len(snapshot(results)) == 4
-
-
-def test_what_ray_says_of_a_lost_trial_is_one_line() -> None:
-    raised = '\x1b[36mray::ImplicitFunc.train()\x1b[39m (pid=1)\n  File "trial.py", line 1\nTypeError: missing argument'
-    assert explain_loss(raised) == "TypeError: missing argument (tried 3 times)"
-    lost = "The actor died unexpectedly before finishing this task.\n\tclass_name: ImplicitFunc\n"
-    assert explain_loss(lost) == "The actor died unexpectedly before finishing this task. (tried 3 times)"
 
 
 def test_a_killed_driver_loses_no_finished_trial(tmp_path: Path) -> None:

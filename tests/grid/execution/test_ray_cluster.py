@@ -1,6 +1,9 @@
-"""A Ray cluster of three nodes on this machine. Two have a GPU that Ray counts and nobody uses: torch trains on the CPU."""
+"""A Ray cluster of three nodes on this machine; the GPUs of two exist only for Ray's count: torch trains on the CPU."""
 
+import os
+import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +14,7 @@ from ray.cluster_utils import Cluster
 from grid.errors import UserError
 from grid.execution.resources import Resources
 from grid.execution.schedule import Queue
-from tests.grid.execution.small_runs import children, curves, run, small_trials, uninterrupted
+from tests.grid.execution.small_runs import Driver, children, curves, run, small_trials, uninterrupted
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -66,6 +69,19 @@ def test_storage_that_nodes_do_not_share_is_refused_before_the_first_trial(clust
     trials = small_trials(1)
     with pytest.raises(UserError, match=r"^node .*checkpoint storage memory://"):
         run(Queue(trials), tmp_path, Resources(checkpoints="memory://checkpoints"))
+
+
+def test_a_second_press_leaves_nothing_running_on_a_cluster_that_goes_on(cluster: Cluster, tmp_path: Path) -> None:
+    driver = Driver(tmp_path, num_trials=2, epochs=2000, checkpoint_interval_s=0)
+    driver.wait_until(driver.checkpoints)
+    raylets = [node.all_processes["raylet"][0].process.pid for node in cluster.list_all_nodes()]
+    assert any(children(raylet) for raylet in raylets)
+    os.kill(driver.process.pid, signal.SIGTERM)
+    assert driver.process.wait(timeout=60) == 130
+    deadline = time.monotonic() + 30
+    while any(children(raylet) for raylet in raylets) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(children(raylet) for raylet in raylets)
 
 
 def test_a_node_that_is_lost_costs_no_finished_trial_and_the_grid_ends_complete(

@@ -16,11 +16,12 @@ from grid import options as opt
 from grid.errors import LostClusterError, UserError
 from grid.execution.resources import Resources
 from grid.export import export_trial
+from grid.planning import print_plan
 from grid.questions.question import catalogue, find_question, read_profiles
 from grid.records.lock import held_lock
 from grid.request import Request
 from grid.results import ResultsFolder
-from grid.session import Session, print_plan
+from grid.session import Session
 
 app = typer.Typer(
     help="Asks questions of image classifiers, and answers them with trained trials and their uncertainty.",
@@ -91,11 +92,31 @@ def plan(
     results: opt.Results = opt.RESULTS,
     settings: opt.Settings = None,
     precision: opt.Precision = "auto",
+    scheduler: opt.Scheduler = "grid",
+    screening_seeds: opt.ScreeningSeeds = 1,
+    finalists: opt.Finalists = None,
     gpus_per_trial: opt.Gpus = None,
+    cpus_per_trial: opt.Cpus = 1,
+    by_architecture: opt.ByArchitecture = None,
+    max_trials_at_once: opt.MaxTrialsAtOnce = None,
+    checkpoints: opt.Checkpoints = None,
+    keep_weights: opt.KeepWeights = "none",
+    gpu_price: opt.GpuPrice = None,
+    timed: opt.Timed = True,
 ) -> None:
-    """Says what a run with the same options would train, and trains nothing."""
+    """Says what a run with the same options would train and take, and trains nothing."""
     request = _request(questions, profile, dataset, data_dir, seeds, settings, precision, gpus_per_trial)
-    print_plan(request, ResultsFolder(results), out)
+    resources = Resources(
+        cpus=cpus_per_trial,
+        gpus=gpus_per_trial,
+        by_architecture=opt.parse_shares(by_architecture),
+        max_trials=max_trials_at_once,
+        checkpoints=checkpoints,
+    )
+    method = opt.make_method(
+        scheduler=scheduler, screening_seeds=screening_seeds, finalists=finalists, keep_weights=keep_weights
+    )
+    print_plan(request, method, ResultsFolder(results), resources, out, price=gpu_price, timed=timed)
 
 
 @app.command()

@@ -84,6 +84,9 @@ MaxGpuHours = Annotated[
     float | None, typer.Option("--max-gpu-hours", min=0, help="Refuses to start a run that would take more.")
 ]
 GpuPrice = Annotated[float | None, typer.Option("--gpu-price", min=0, help="Price of a GPU hour, for the plan's cost.")]
+Timed = Annotated[
+    bool, typer.Option("--time/--no-time", help="Whether to time some steps of each network, to say what a run takes.")
+]
 RESULTS = Path("results")
 
 

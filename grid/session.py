@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from grid.errors import QuestionError
 from grid.execution.progress import ProgressDisplay, RunState
@@ -16,12 +15,12 @@ from grid.execution.resources import Resources
 from grid.execution.schedule import Queue, Schedule
 from grid.formats import plural
 from grid.method import Method
+from grid.planning import print_counts, refuse_too_many_gpu_hours
 from grid.questions.claims import claims_hash
 from grid.questions.expansion import Winners
 from grid.records.lock import held_lock
 from grid.records.manifest import RunLog, recorded_run
 from grid.records.plan import (
-    PlanCounts,
     StudyPlan,
     count,
     new_trials,
@@ -90,6 +89,7 @@ class Session:
         """Trains what the method asks for of some studies."""
         if not plans:
             return
+        refuse_too_many_gpu_hours(plans, self.request, self.method, self.folder, self.resources)
         if self.method.scheduler == "asha":
             self._screen_and_confirm(plans)
             return
@@ -239,35 +239,3 @@ class Session:
         for reason in dict.fromkeys(r.reason for r in records.values() if r.status in ("error", "out_of_memory")):
             self.out.print(f"  {reason}")
         return not statuses.keys() & {"error", "out_of_memory", "not_run"}
-
-
-def print_plan(request: Request, folder: ResultsFolder, out: Console) -> None:
-    """Says what a run would train.
-
-    Raises:
-        UserError: Something in the request, the questions or the data is not usable.
-    """
-    questions = request.sourced()
-    plans = request.plans([question for question in questions if not question.question.parts])
-    print_counts(plans, count(plans, settled_fingerprints(plans, folder.ledger)), out)
-    for question in questions:
-        if not question.question.parts:
-            continue
-        try:
-            winners = folder.winners(request.profile, request.dataset_label(), request.data_fingerprint())
-            later = request.plans([question], winners)
-        except QuestionError:
-            out.print(f"{question.name}: planned when {', '.join(question.question.parts)} have run")
-            continue
-        every = [*plans, *later]
-        print_counts(later, count(every, settled_fingerprints(every, folder.ledger))[len(plans) :], out)
-
-
-def print_counts(plans: Sequence[StudyPlan], counts: Sequence[PlanCounts], out: Console) -> None:
-    """Prints how the trials of each study divide."""
-    table = Table("study", "planned", "cached", "shared", "new", box=None, header_style="bold", pad_edge=False)
-    for plan, numbers in zip(plans, counts, strict=True):
-        row = (numbers.planned, numbers.cached, numbers.shared, numbers.new)
-        table.add_row(plan.study.name, *(str(number) for number in row))
-    if plans:
-        out.print(table)

@@ -10,8 +10,8 @@ part is known well, since N is in the thousands.
 `a` and `b` are put together as `sqrt(a² + b² - c a² b² / (a² + b²))` with `c = min(1, 2 / (S - 1))`. Without the last
 term that is the method of variance estimates recovery, which covers up to 97.6 % at three seeds where both parts weigh
 alike; with it, coverage is 94.9 to 96.2 % for 3 to 10 seeds, whatever their proportion. What was tried and left, with
-its error at three seeds: Satterthwaite's degrees of freedom (a test at 0.5 % rejects 5 times too often, one at 0.03 % 46
-times, since a spread that is small by luck also claims many degrees of freedom); a bootstrap over seeds and images
+its error at three seeds: Satterthwaite's degrees of freedom (a test at 0.5 % rejects 5 times too often, one at 0.03 %
+46 times, since a spread that is small by luck also claims many degrees of freedom); a bootstrap over seeds and images
 (covers 87 to 97 %, by how much seeds vary); seeds alone (covers less the more seeds there are, 86 % at ten). `make
 bench` measures all of this.
 

@@ -31,8 +31,8 @@ from grid.records.speeds import Range, Speed, hull
 NUM_CLASSES = 10
 """Outputs of the networks that are timed; a hundred would change next to nothing."""
 
-BUDGET_S = 25.0
-"""Seconds that all kinds together may take, but for the step that each begins with."""
+BUDGET_S = 30.0
+"""Seconds after which a process only takes a small step of each kind that is left."""
 
 KIND_S = 2.0
 """Seconds a kind, if there are not too many of them."""
@@ -105,20 +105,22 @@ def time_kinds(kinds: Sequence[TrainConfig], num_threads: int) -> Iterator[Timin
     prepare_process(num_threads)
     device, deadline = default_device(), time.perf_counter() + BUDGET_S
     for index, kind in enumerate(kinds):
-        left_s = deadline - time.perf_counter()
+        left_s = max(0.0, deadline - time.perf_counter())
+        share_s, step_s = left_s / (len(kinds) - index), min(KIND_S, left_s)
         try:
-            yield Timing(kind=kind, speed=time_kind(kind, device, min(KIND_S, left_s / (len(kinds) - index))))
+            yield Timing(kind=kind, speed=time_kind(kind, device, min(KIND_S, share_s), max(step_s, share_s)))
         except Exception as error:  # a plan can do without it, and its trials will say what is wrong
             yield Timing(kind=kind, problem=f"{type(error).__name__}: {error}".splitlines()[0])
 
 
-def time_kind(kind: TrainConfig, device: torch.device, budget_s: float) -> Speed:
+def time_kind(kind: TrainConfig, device: torch.device, budget_s: float, step_s: float) -> Speed:
     """Times steps and evaluations on noise, which take as long as on images.
 
     Args:
         kind: What to time; its network starts from random weights, whatever it asks for.
         device: Where.
-        budget_s: Seconds after which no further step is taken; one of a few images always is.
+        budget_s: Seconds after which nothing is timed again.
+        step_s: The longest step to take, in seconds on a processor of its own; one of a few images always is taken.
     """
     deadline = time.perf_counter() + budget_s
     state = _state_of(kind, device)
@@ -134,14 +136,15 @@ def time_kind(kind: TrainConfig, device: torch.device, budget_s: float) -> Speed
     few = min(FEW, kind.batch_size)
     step(2)  # the first of all is slower than all others
     first = step(few)
-    affordable = min(few * (deadline - time.perf_counter()) / first.high / 3, kind.batch_size)
+    affordable = min(few * step_s / first.low, kind.batch_size)
     many = max(size for size in (few, MORE, kind.batch_size) if size <= max(few, affordable))
-    rounds = [(first.scaled(1 / few), evaluation(few).scaled(1 / few))]
-    while time.perf_counter() < deadline:
-        few_s = step(few) if few < many < kind.batch_size else first
-        ends = (seconds_an_image(kind.batch_size, (few, a), (many, b)) for a, b in zip(few_s, step(many), strict=True))
+    rounds: list[tuple[Range, Range]] = []
+    while not rounds or time.perf_counter() < deadline:
+        few_s = step(few) if rounds else first
+        many_s = step(many) if many > few else few_s
+        ends = (seconds_an_image(kind.batch_size, (few, a), (many, b)) for a, b in zip(few_s, many_s, strict=True))
         rounds.append((Range(*ends), evaluation(many).scaled(1 / many)))
-    later = rounds[min(2, len(rounds) - 1) :]  # the first of a size is slower, too
+    later = rounds[1:] or rounds  # the first of its size is slower, too
     return Speed(train_s=mean_of([train for train, _ in later]), eval_s=mean_of([val for _, val in later]))
 
 

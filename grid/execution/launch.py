@@ -154,6 +154,7 @@ def record_lost(ledger: Ledger, data_fingerprint: str, job: Job, error: str) -> 
 def run_tune(
     trainable: Callable[..., None], searcher: ScheduleSearcher, watcher: RunWatcher, max_trials: int | None
 ) -> None:
+    """Runs Tune until the searcher is finished."""
     with tempfile.TemporaryDirectory(prefix="cifar-grid-tune-") as scratch:
         tune.Tuner(
             tune.with_resources(trainable, _resources_of),

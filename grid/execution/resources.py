@@ -32,7 +32,8 @@ class Resources(Frozen):
     Attributes:
         cpus: CPUs a trial.
         gpus: GPUs a trial. If None, one where the cluster has any.
-        by_architecture: CPUs and GPUs a trial of some architectures, by name, where those of the others don't suit.
+        by_architecture: CPUs and GPUs a trial of some architectures, by name, where those of the others don't suit. A
+            worker is reused only for trials of the same share, so each change of it costs the start of one.
         max_trials: Most trials at once; as many as fit if None.
         weights_dir: Where published weights are looked for, on every node, before they are downloaded; workers run in
             folders of their own, so it is made absolute.

@@ -37,7 +37,8 @@ class Schedule(Protocol):
         Args:
             fingerprint: Its trial.
             status: As the ledger has it; `stopped` if it paused at its `until_epoch` with its checkpoint kept.
-            val_acc: Validation accuracy of every epoch so far, as a fraction, from the first epoch of the trial.
+            val_acc: Validation accuracy of every epoch so far, as a fraction, from the first epoch of the trial. It
+                goes beyond `until_epoch` where an earlier run had come further, and is short if the worker was lost.
         """
 
 

@@ -8,8 +8,10 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from itertools import combinations_with_replacement
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import special, stats
 
 from grid.analysis.family import MARGIN
@@ -39,7 +41,7 @@ SEEDS = (3, 5, 10)
 ARMS = (2, 5, 10, 20)
 LOOKS = (3, 5, 8, 12)
 POINTS = (0.25, 0.5, 1.0, 2.0, 5.0)
-IMAGE_SHARES = (0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98, 1.0)
+IMAGE_SHARES = (0.0, 0.1, 0.25, 0.5, 0.6, 0.7, 0.9, 0.98, 1.0)
 
 
 def recovered(effect: Effect, alpha: float) -> Array:
@@ -112,7 +114,7 @@ def draw_all(world: World, num_seeds: int, num_experiments: int = NUM_EXPERIMENT
         yield draw_differences(world, num_seeds, NUM_AT_ONCE, rng)
 
 
-def percent_any(found: Sequence[Array]) -> float:
+def percent_any(found: Sequence[npt.NDArray[Any]]) -> float:
     """Share of experiments with anything found among their pairs; each part is `(R, P)`."""
     return 100 * float(np.mean([(part != 0).any(axis=1).mean() for part in found]))
 
@@ -243,7 +245,7 @@ def chosen_on_validation() -> Iterator[tuple[str, Sequence[float]]]:
             for num_arms in (5, 10, 20):
                 first, second = pairs(num_arms)
                 world = World(equal_arms(num_arms), luck_sd=WORLDS[name].luck_sd)
-                wrong: dict[int, list[Array]] = {num_arms - 1: [], len(first): []}
+                wrong: dict[int, list[npt.NDArray[np.bool_]]] = {num_arms - 1: [], len(first): []}
                 for drawn in draw_all(world, num_seeds):
                     best = drawn.val_acc.mean(axis=-1).argmax(axis=1)[:, None]
                     of_best = (first == best) | (second == best)

@@ -102,11 +102,23 @@ def test_what_was_not_kept_can_not_be_exported(tmp_path: Path) -> None:
 
 
 def test_script_and_command_are_the_same_thing(tmp_path: Path) -> None:
-    by_script = command("plan", "q3", cwd=tmp_path, script=True)
-    by_command = command("plan", "q3", cwd=tmp_path)
+    by_script = command("plan", "q3", "--no-time", cwd=tmp_path, script=True)
+    by_command = command("plan", "q3", "--no-time", cwd=tmp_path)
     assert by_script.returncode == by_command.returncode == 0
     assert by_script.stdout == by_command.stdout
     assert "q3-batch-norm-quick-digits" in by_script.stdout
+
+
+def test_a_plan_says_what_a_run_takes_and_a_run_beyond_the_limit_does_not_start(tmp_path: Path) -> None:
+    options = ("--seeds", "1", "--set", "epochs=2", "--results", tmp_path / "results")
+    done = command("plan", "q3", "--scheduler", "asha", "--gpus-per-trial", "0", *options)
+    assert done.returncode == 0, done.stderr
+    for words in ("ASHA screens every setting", "Trials at once: ", "Wall time: ", "Checkpoints: "):
+        assert words in done.stdout
+    refused = command("run", "q3", "--gpus-per-trial", "1", "--max-gpu-hours", "0.1", *options)
+    assert refused.returncode == 2
+    assert "--max-gpu-hours" in refused.stderr and len(refused.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "results").exists()
 
 
 def test_without_a_command_it_runs(tmp_path: Path) -> None:

@@ -252,7 +252,7 @@ def find_better(effect: Effect, level: float = ALPHA, weights: Array | None = No
     found = np.zeros(shape, np.int8)
     for experiment in np.flatnonzero(first_step):
         found[experiment] = holm(p[experiment], share) <= level
-    return found * np.sign(effect.mean).astype(np.int8)
+    return np.asarray(found * np.sign(effect.mean).astype(np.int8))
 
 
 def find_better_by_looks(differences: Differences, looks: Sequence[int]) -> npt.NDArray[np.int8]:

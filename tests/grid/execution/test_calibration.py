@@ -58,7 +58,7 @@ def test_the_fast_end_foretells_an_epoch_that_has_the_processor_to_itself() -> N
     prepare_process(num_threads=1)
     config, data = small_config(epochs=3, filters=16), split(DATASET, small_config().data)
     counts = ImageCounts(train=len(data.train_labels), val=len(data.val_labels), test=len(data.test_labels))
-    foretold_s = epoch_s(config, counts, time_kind(kind_of(config), CPU, budget_s=1)).low
+    foretold_s = epoch_s(config, counts, time_kind(kind_of(config), CPU, budget_s=1, step_s=1)).low
     epochs = train(config, data, CPU)
     next(epochs)
     started = time.thread_time()

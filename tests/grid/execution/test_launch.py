@@ -153,3 +153,23 @@ def test_a_killed_driver_loses_no_finished_trial(tmp_path: Path) -> None:
     after = snapshot(results)
     assert len(after) == 8
     assert all(after[trial] == written for trial, written in before.items())
+
+
+def test_ctrl_c_pressed_once_ends_with_the_report_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    path, results, log = question(tmp_path, "0.01, 0.02, 0.05, 0.1"), tmp_path / "results", tmp_path / "log"
+    arguments = [sys.executable, str(ROOT / "grid" / "run.py"), str(path), "--results", str(results)]
+    with log.open("w") as stream:
+        driver = subprocess.Popen(arguments, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not snapshot(results) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(driver.pid, signal.SIGINT)
+    assert driver.wait(timeout=120) == 1, log.read_text()
+    assert "not_run" in log.read_text() and "Interrupted: run the same command again to go on." in log.read_text()
+    assert "Traceback" not in log.read_text()
+    assert (results / "rates-quick-digits.html").exists()
+    assert set(pd.read_parquet(results / "trials.parquet")["status"]) == {"ok", "not_run"}
+    before = snapshot(results)
+    done = command("run", path, "--results", results)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert counts(done.stdout)["cached"] == len(before)

@@ -1,0 +1,163 @@
+"""What a run would train and take, said before it starts."""
+
+import os
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from cifar_models.config import TrainConfig
+from cifar_models.data import split
+from grid.errors import QuestionError, UserError
+from grid.execution.rehearsal import rehearse
+from grid.execution.resources import Resources
+from grid.method import Method
+from grid.records.estimate import Capacity, Estimate, Work, estimate, estimate_in_words
+from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
+from grid.records.speeds import ImageCounts, kind_of, speeds_of_trained
+from grid.request import Request
+from grid.results import ResultsFolder
+from grid.screening import num_finalists, plan_screening, schedule_of
+
+
+def print_plan(
+    request: Request,
+    method: Method,
+    folder: ResultsFolder,
+    resources: Resources,
+    out: Console,
+    *,
+    price: float | None,
+    timed: bool,
+) -> None:
+    """Says what a run would train and, if `timed`, what it would take; that is measured for some seconds.
+
+    Args:
+        request: What is asked.
+        method: How a run goes about it.
+        folder: What was trained already.
+        resources: What trials may use.
+        out: Where it is said.
+        price: Of a GPU hour, in whatever currency; no cost is said if None.
+        timed: Whether to measure.
+
+    Raises:
+        UserError: Something in the request, the questions or the data is not usable.
+    """
+    questions = request.sourced()
+    plans = request.plans([question for question in questions if not question.question.parts])
+    print_counts(plans, count(plans, settled_fingerprints(plans, folder.ledger)), out)
+    for question in questions:
+        if not question.question.parts:
+            continue
+        try:
+            winners = folder.winners(request.profile, request.dataset_label(), request.data_fingerprint())
+            later = request.plans([question], winners)
+        except QuestionError:
+            out.print(f"{question.name}: planned when {', '.join(question.question.parts)} have run")
+            continue
+        every = [*plans, *later]
+        print_counts(later, count(every, settled_fingerprints(every, folder.ledger))[len(plans) :], out)
+        plans = every
+    for plan in plans if method.scheduler == "asha" else []:
+        screening = plan_screening(plan, method)
+        out.print(f"{plan.study.name}: {screening.screening.rule if screening.screening else ''}")
+    if timed:
+        for line in estimate_in_words(
+            expect(plans, request, method, folder, resources), price, keeps_weights=method.keep_weights != "none"
+        ):
+            out.print(line)
+    if resources.checkpoints is None:
+        out.print(
+            "A trial that loses its node starts again, unless --checkpoints names storage that all nodes see; one that "
+            "loses its process only goes on"
+        )
+
+
+def refuse_too_many_gpu_hours(
+    plans: Sequence[StudyPlan], request: Request, method: Method, folder: ResultsFolder, resources: Resources
+) -> None:
+    """Ends a run that would take more GPU hours than the user allows, before it starts.
+
+    Raises:
+        UserError: It would, or that can't be known here.
+    """
+    if method.max_gpu_hours is None:
+        return
+    expected = expect(plans, request, method, folder, resources)
+    if expected.unknown and _on_gpu(resources):
+        reason = next(iter(expected.unknown))
+        raise UserError(f"--max-gpu-hours: how long trials take is not known, {reason}; leave it out, or run there")
+    if expected.gpu_hours.high > method.max_gpu_hours:
+        raise UserError(
+            f"--max-gpu-hours: the run may take {expected.gpu_hours.high:.2f} GPU hours, more than "
+            f"{method.max_gpu_hours:g}; ask for less, such as fewer --seeds, or allow more"
+        )
+
+
+def expect(
+    plans: Sequence[StudyPlan], request: Request, method: Method, folder: ResultsFolder, resources: Resources
+) -> Estimate:
+    """What a run of these studies would take on this machine; times some steps of each kind of trial."""
+    import torch  # it takes seconds
+
+    from cifar_models.device import default_device, describe
+    from grid.execution.calibration import calibrate, measure_sizes
+
+    configs = _configs(plans, method, folder)
+    if not configs:
+        return estimate([], {}, {}, {}, {}, Capacity(cpus=1))
+    dataset = request.load_dataset(plans)
+    images = {}
+    for data in dict.fromkeys(config.data for config in configs):
+        parts = split(dataset, data)
+        images[data] = ImageCounts(
+            train=len(parts.train_labels), val=len(parts.val_labels), test=len(parts.test_labels)
+        )
+    on_gpu = _on_gpu(resources)
+    shares = [resources.share(config.model.architecture, on_gpu) for config in configs]
+    works = [
+        Work(config=config, cpus=share.cpus, gpus=share.gpus) for config, share in zip(configs, shares, strict=True)
+    ]
+    kinds = list(dict.fromkeys(kind_of(config) for config in configs))
+    records = folder.ledger.read(folder.ledger.fingerprints()).values()
+    known = speeds_of_trained(records, describe(default_device()), images)
+    at_once = max(1, min(int((os.cpu_count() or 1) / max(share.cpus for share in shares)), len(configs)))
+    measured, problems = calibrate([k for k in kinds if k not in known], shares[0].num_threads, at_once, on_gpu=on_gpu)
+    capacity = Capacity(
+        cpus=os.cpu_count() or 1, gpus=torch.cuda.device_count() if on_gpu else 0, max_trials=resources.max_trials
+    )
+    return estimate(works, images, {**measured, **known}, problems, measure_sizes(kinds), capacity)
+
+
+def print_counts(plans: Sequence[StudyPlan], counts: Sequence[PlanCounts], out: Console) -> None:
+    """Prints how the trials of each study divide."""
+    table = Table("study", "planned", "cached", "shared", "new", box=None, header_style="bold", pad_edge=False)
+    for plan, numbers in zip(plans, counts, strict=True):
+        row = (numbers.planned, numbers.cached, numbers.shared, numbers.new)
+        table.add_row(plan.study.name, *(str(number) for number in row))
+    if plans:
+        out.print(table)
+
+
+def _on_gpu(resources: Resources) -> bool:
+    """Whether trials are to train on GPUs, of this machine or of others."""
+    from cifar_models.device import default_device
+
+    return default_device().type == "cuda" if resources.gpus is None else resources.gpus > 0
+
+
+def _configs(plans: Sequence[StudyPlan], method: Method, folder: ResultsFolder) -> list[TrainConfig]:
+    """What would be trained, in order; of a screening as if all arms did alike, which decides nothing of its length."""
+    if method.scheduler == "grid":
+        return list(new_trials(plans, settled_fingerprints(plans, folder.ledger)).values())
+    configs: list[TrainConfig] = []
+    for plan in plans:
+        screening = plan_screening(plan, method)
+        records = folder.ledger.read(trial.fingerprint for trial in screening.trials)
+        trained = {fingerprint: len(record.epochs) for fingerprint, record in records.items()}
+        alike = {trial.fingerprint: 0.5 for trial in screening.trials}
+        configs += rehearse(schedule_of(screening, folder.ledger, retry=True), alike, 1, trained)
+        for arm in plan.study.arms[: num_finalists(plan, method)]:
+            configs += [arm.config] * len(plan.study.seeds)
+    return configs

@@ -216,9 +216,8 @@ class Session:
     def _note_start(self) -> RunLog:
         """The manifest of this run, which is on disk before its first trial starts."""
         if self._log is None:
-            shares = self.resources.shares(cluster_has_gpus=False)
             names = ("other", *self.resources.by_architecture)
-            threads = {name: share.num_threads for name, share in zip(names, shares, strict=False)}
+            threads = {name: self.resources.share(name, cluster_has_gpus=False).num_threads for name in names}
             self._log = self._open.enter_context(recorded_run(self.folder.runs, sys.argv, threads))
         return self._log
 

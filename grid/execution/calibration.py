@@ -31,14 +31,15 @@ from grid.records.speeds import Range, Speed, hull
 NUM_CLASSES = 10
 """Outputs of the networks that are timed; a hundred would change next to nothing."""
 
-BUDGET_S = 30.0
-"""Seconds after which a process only takes a small step of each kind that is left."""
+BUDGET_S = 25.0
+"""Seconds after which a process only takes a small step of each kind that is left; like those of a kind, they are of
+its own time, so that a busy machine makes a calibration longer, not worse."""
 
 KIND_S = 2.0
 """Seconds a kind, if there are not too many of them."""
 
-PATIENCE_S = 60.0
-"""Seconds after which a process that times is stopped: some network is far too slow for this machine."""
+PATIENCE_S = 120.0
+"""Seconds after which a process is stopped: the machine is far too busy, or some network far too slow for it."""
 
 FEW, MORE = 8, 32
 """Images of the two steps that a larger one is extrapolated from, where it would take too long itself. What they give
@@ -103,9 +104,10 @@ def measure_sizes(kinds: Sequence[TrainConfig]) -> dict[TrainConfig, Size]:
 def time_kinds(kinds: Sequence[TrainConfig], num_threads: int) -> Iterator[Timing]:
     """Times kinds one after the other in this process."""
     prepare_process(num_threads)
-    device, deadline = default_device(), time.perf_counter() + BUDGET_S
+    device = default_device()
+    deadline = _own_time(device) + BUDGET_S
     for index, kind in enumerate(kinds):
-        left_s = max(0.0, deadline - time.perf_counter())
+        left_s = max(0.0, deadline - _own_time(device))
         share_s, step_s = left_s / (len(kinds) - index), min(KIND_S, left_s)
         try:
             yield Timing(kind=kind, speed=time_kind(kind, device, min(KIND_S, share_s), max(step_s, share_s)))
@@ -119,10 +121,10 @@ def time_kind(kind: TrainConfig, device: torch.device, budget_s: float, step_s: 
     Args:
         kind: What to time; its network starts from random weights, whatever it asks for.
         device: Where.
-        budget_s: Seconds after which nothing is timed again.
-        step_s: The longest step to take, in seconds on a processor of its own; one of a few images always is taken.
+        budget_s: Seconds of own time after which nothing is timed again.
+        step_s: The longest step to take, likewise; one of a few images always is taken.
     """
-    deadline = time.perf_counter() + budget_s
+    deadline = _own_time(device) + budget_s
     state = _state_of(kind, device)
 
     def step(num_images: int) -> Range:
@@ -139,11 +141,11 @@ def time_kind(kind: TrainConfig, device: torch.device, budget_s: float, step_s: 
     affordable = min(few * step_s / first.low, kind.batch_size)
     many = max(size for size in (few, MORE, kind.batch_size) if size <= max(few, affordable))
     rounds: list[tuple[Range, Range]] = []
-    while not rounds or time.perf_counter() < deadline:
+    while not rounds or _own_time(device) < deadline:
         few_s = step(few) if rounds else first
         many_s = step(many) if many > few else few_s
-        ends = (seconds_an_image(kind.batch_size, (few, a), (many, b)) for a, b in zip(few_s, many_s, strict=True))
-        rounds.append((Range(*ends), evaluation(many).scaled(1 / many)))
+        low, high = (seconds_an_image(kind.batch_size, (few, a), (many, b)) for a, b in zip(few_s, many_s, strict=True))
+        rounds.append((Range(low, max(low, high)), evaluation(many).scaled(1 / many)))
     later = rounds[1:] or rounds  # the first of its size is slower, too
     return Speed(train_s=mean_of([train for train, _ in later]), eval_s=mean_of([val for _, val in later]))
 
@@ -190,15 +192,17 @@ def _noise(kind: TrainConfig, num_images: int, device: torch.device) -> DeviceIm
     return DeviceImages(images, np.arange(num_images) % NUM_CLASSES, device, memory_layout(kind))
 
 
-def _timed(work: Callable[[], object], device: torch.device) -> Range:
-    """Seconds of some work: without the time in which this process waited for a processor, and with it.
+def _own_time(device: torch.device) -> float:
+    """A clock, in seconds, that stands still while this process waits for a processor; on a GPU one that does not."""
+    return time.thread_time() if device.type == "cpu" else time.perf_counter()
 
-    What a process does for a GPU says nothing, so there both are with it.
-    """
-    wall_s, own_s = time.perf_counter(), time.thread_time()
+
+def _timed(work: Callable[[], object], device: torch.device) -> Range:
+    """Seconds of some work, of own time and by the wall clock."""
+    wall_s, own_s = time.perf_counter(), _own_time(device)
     work()
-    wall_s, own_s = time.perf_counter() - wall_s, time.thread_time() - own_s
-    return Range(min(own_s, wall_s) if device.type == "cpu" else wall_s, wall_s)
+    wall_s, own_s = time.perf_counter() - wall_s, _own_time(device) - own_s
+    return Range(min(own_s, wall_s), wall_s)
 
 
 def _time_apart(kinds: Sequence[TrainConfig], num_threads: int) -> list[Timing]:

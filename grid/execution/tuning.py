@@ -59,7 +59,7 @@ class ScheduleSearcher(_NotSaved, Searcher):
         return {"job": job.model_dump_json(), "share": self.share_of(job).model_dump_json()}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A trial ended in some way; `RunWatcher` has told the schedule how."""
+        """A trial ended in some way; `RunWatcher` tells the schedule how."""
         self.live.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:

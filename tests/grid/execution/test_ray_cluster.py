@@ -87,7 +87,7 @@ def test_a_second_press_leaves_nothing_running_on_a_cluster_that_goes_on(cluster
 def test_a_node_that_is_lost_costs_no_finished_trial_and_the_grid_ends_complete(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    trials = small_trials(6, epochs=12)
+    trials = small_trials(6, epochs=8)
     lost = cluster.add_node(num_cpus=2, num_gpus=2)
     raylet = lost.all_processes["raylet"][0].process.pid
     finished: dict[Path, int] = {}

@@ -23,7 +23,7 @@ format: setup ## Puts the code into the house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## Timings and ratios on this machine
+bench: setup ## Timings, ratios and error rates on this machine
 	$(BIN)/python -m tests.benchmarks
 
 setup: $(VENV)/.installed ## The environment, from the locked versions

@@ -1,5 +1,6 @@
 """The command line: `cifar-grid run q2 q3`, or the same through `python grid/run.py q2 q3`."""
 
+import contextlib
 import json
 import shlex
 import sys
@@ -155,10 +156,10 @@ def report(results: opt.Results = opt.RESULTS) -> None:
     """Makes tables and pages anew from the ledger; needs neither torch nor Ray."""
     folder = ResultsFolder(results)
     folder.read_plans()  # there have to be results
-    with held_lock(results, shlex.join(sys.argv)):
+    with contextlib.suppress(UserError), held_lock(results, shlex.join(sys.argv)):  # a run at work there does it itself
         for damaged in folder.set_aside_damaged():
             out.print(str(damaged), markup=False)
-        out.print(f"Report: {folder.report().resolve()}")
+    out.print(f"Report: {folder.report().resolve()}")
 
 
 @app.command()

@@ -204,7 +204,8 @@ class Session:
         wanted = {trial.fingerprint for plan in plans for trial in plan.trials if trial.stage == "full"}
         if self.method.keep_weights == "best":
             wanted = self.folder.best_trials(plans)
-        return {fingerprint for fingerprint in wanted if self.folder.ledger.weights(fingerprint) is None}
+        ok = (key for key, record in self.folder.ledger.read(wanted).items() if record.status == "ok")
+        return {fingerprint for fingerprint in ok if self.folder.ledger.weights(fingerprint) is None}
 
     def _keep_best_weights(self) -> None:
         """Leaves the weights of each study's best trial, of those that this run trained."""

@@ -171,7 +171,8 @@ def look_levels(num_looks: int, alpha: float = ALPHA) -> Array:
     """Error rates `(num_looks,)` of looks at data that grows: a half, a sixth, a twelfth … of `alpha`.
 
     They sum to `alpha` however often one looks, so that nothing has to be assumed of how looks depend on each other
-    (Boole's inequality). The numbers of seeds have to be fixed beforehand; which arms get them may follow from the data.
+    (Boole's inequality). The numbers of seeds have to be fixed beforehand; which arms get them may follow from what was
+    seen.
 
     Source: the idea of spending an error rate: Lan and DeMets 1983, Biometrika 70; by Boole's inequality: Slud and
     Wei 1982, JASA 77.

@@ -29,7 +29,17 @@ def test_models_know_nothing_of_the_grid(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["analysis.summaries", "records.tables", "report.samples", "report.pages", "results", "session", "cli", "export"],
+    [
+        "analysis.summaries",
+        "records.tables",
+        "records.estimate",
+        "report.samples",
+        "report.pages",
+        "results",
+        "session",
+        "cli",
+        "export",
+    ],
 )
 def test_reading_results_imports_neither_torch_nor_ray(module: str) -> None:
     code = f"import sys, grid.{module}; print(*{{'torch', 'ray'}} & sys.modules.keys())"

@@ -18,8 +18,9 @@ FLOAT_BYTES = 4
 OPTIMIZER_STATES = {"sgd": 0, "sgd_momentum": 1, "adagrad": 1, "adam": 2, "adamw": 2}
 """Numbers that each rule keeps for a weight, beside the weight."""
 
-RUN_START_S = Range(6.0, 20.0)
-"""From the start of a run to its first trial: Ray, and torch in the workers. Measured: 8 s on two idle cores."""
+RUN_START_S = Range(5.0, 30.0)
+"""From the start of a run to its first epoch. Ray takes 2.3 s to start and its workers 3 s to import torch, at the
+least; 12 to 40 s were measured on two cores with five to ten other processes."""
 
 MARGIN = 0.1
 """By how much a range is at least wider to either side than what was measured: a few steps are no whole run."""

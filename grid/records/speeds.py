@@ -34,8 +34,8 @@ class Range(NamedTuple):
 EVALUATION = 1 / 3
 """Time to evaluate an image over that to train on one: the backward pass takes about twice as long as the forward."""
 
-TRIAL_START_S = Range(0.1, 0.6)
-"""Around the epochs of a trial: Ray's part, making the network, committing. Measured: 0.2 s on two idle cores."""
+TRIAL_START_S = Range(0.1, 0.7)
+"""Around the epochs of a trial: Ray's part (0.1 to 0.2 s), making the network and committing (0.1 to 0.5 s)."""
 
 
 class ImageCounts(Frozen):

@@ -12,9 +12,9 @@ from cifar_models.data import split
 from cifar_models.device import prepare_process
 from cifar_models.train import start, train
 from grid.execution import calibration
-from grid.execution.calibration import Timing, calibrate, measure_sizes, seconds_an_image, time_kind
+from grid.execution.calibration import Timing, calibrate, mean_of, measure_sizes, seconds_an_image, time_kind
 from grid.records.estimate import checkpoint_bytes
-from grid.records.speeds import ImageCounts, epoch_s, kind_of
+from grid.records.speeds import ImageCounts, Range, epoch_s, kind_of
 from tests.grid.execution.small_runs import DATASET, small_config
 
 CPU = torch.device("cpu")
@@ -44,6 +44,16 @@ def test_a_step_of_the_whole_batch_is_taken_as_it_is() -> None:
 @pytest.mark.parametrize("few_s", [0.0, 100.0])
 def test_noise_never_makes_a_larger_step_faster_or_an_image_slower(few_s: float) -> None:
     assert 3.2 / 256 <= seconds_an_image(256, (8, few_s), (32, 3.2)) <= 3.2 / 32
+
+
+def test_a_range_holds_the_means_and_two_standard_errors() -> None:
+    timings = [Range(0.9, 2.0), Range(1.0, 4.0), Range(1.1, 6.0), *[Range(1.0, 4.0)] * 6]
+    error_low, error_high = 0.05 / 3, 1.0 / 3  # deviations 0.05 and 1, of nine
+    assert mean_of(timings) == pytest.approx((1.0 - 2 * error_low, 4.0 + 2 * error_high))
+
+
+def test_a_single_timing_is_its_own_range() -> None:
+    assert mean_of([Range(1.0, 2.0)]) == (1.0, 2.0)
 
 
 def test_every_kind_is_timed_in_processes_of_their_own_and_a_wider_network_is_slower() -> None:

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check format bench lock clean help
+.PHONY: run test test-ray test-others check format bench lock clean help
 
 help: ## What there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -11,8 +11,14 @@ help: ## What there is
 run: setup ## Two questions on the embedded digits, then where to look
 	$(BIN)/cifar-grid run q2 q3 --profile quick
 
-test: setup ## All tests
-	$(BIN)/python -m pytest
+test: setup ## All tests, those that start Ray beside the others: they mostly wait
+	@$(MAKE) --no-print-directory --jobs=2 test-ray test-others
+
+test-ray:
+	$(BIN)/python -m pytest -m ray
+
+test-others:
+	$(BIN)/python -m pytest -m "not ray"
 
 check: setup ## Lint, format and types
 	$(BIN)/ruff check .

@@ -63,6 +63,7 @@ def print_plan(
         screening = plan_screening(plan, method)
         out.print(f"{plan.study.name}: {screening.screening.rule if screening.screening else ''}")
     if timed:
+        out.print("Timing some steps of each kind of trial that is new …")
         for line in estimate_in_words(
             expect(plans, request, method, folder, resources), price, keeps_weights=method.keep_weights != "none"
         ):

@@ -135,26 +135,6 @@ def test_a_grown_axis_trains_only_its_new_cells(finished: Path, tmp_path: Path) 
     assert all(after[trial] == written for trial, written in before.items())
 
 
-def test_a_killed_driver_loses_no_finished_trial(tmp_path: Path) -> None:
-    path, results = question(tmp_path, "0.01, 0.02, 0.05, 0.1"), tmp_path / "results"
-    arguments = [sys.executable, str(ROOT / "grid" / "run.py"), str(path), "--results", str(results)]
-    driver = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not snapshot(results) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.kill(driver.pid, signal.SIGKILL)
-    driver.wait()
-    time.sleep(1)
-    before = snapshot(results)
-    assert 1 <= len(before) < 8
-    done = command("run", path, "--results", results)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert counts(done.stdout)["cached"] >= len(before)
-    after = snapshot(results)
-    assert len(after) == 8
-    assert all(after[trial] == written for trial, written in before.items())
-
-
 def test_ctrl_c_pressed_once_ends_with_the_report_and_the_same_command_goes_on(tmp_path: Path) -> None:
     path, results, log = question(tmp_path, "0.01, 0.02, 0.05, 0.1"), tmp_path / "results", tmp_path / "log"
     arguments = [sys.executable, str(ROOT / "grid" / "run.py"), str(path), "--results", str(results)]

@@ -22,7 +22,8 @@ from tests.grid.constructed_reports import (
     kinds_report,
 )
 
-LINES, CELLS = ("final", "accuracy", "loss"), ("final", "cells-val", "cells-test", "accuracy", "loss")
+LINES = ("forest", "final", "accuracy", "loss", "sensitivity")
+CELLS = ("forest", "final", "cells-val", "cells-test", "accuracy", "loss", "sensitivity")
 CHARTS = {Q2: CELLS, Q7: CELLS, Q1: LINES, Q3: LINES, Q5: LINES, Q8: LINES}
 
 
@@ -95,7 +96,7 @@ def test_a_page_opens_from_disk_without_error_request_or_overflow(
     expected = CHARTS.get(name, ())
     assert [chart.get_attribute("id") for chart in page.locator(".chart").all()] == list(expected)
     for key in expected:
-        assert page.locator(f"#{key} svg.main-svg").first.bounding_box()["height"] > 150
+        assert page.locator(f"#{key} svg.main-svg").first.bounding_box()["height"] > 90
         assert page.locator(f"#{key} .trace").count() + page.locator(f"#{key} .hm").count() > 0
     page.context.close()
     assert browser.problems == []
@@ -123,7 +124,9 @@ def test_hostile_text_is_shown_as_written_and_nothing_of_it_runs(browser: Browse
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.locator("img").count() == 1, "the picture"
         assert page.locator("img").evaluate("image => image.naturalWidth") == 688
-        assert page.locator("figcaption", has_text=HOSTILE).count() == 1
+        assert page.locator("figcaption", has_text=HOSTILE).count() == 3, (
+            "of the picture, the forest plot and the sensitivity"
+        )
         assert f"{HOSTILE} one" in page.locator("#accuracy .legendtext").first.text_content()
         page.context.close()
     assert browser.problems == []

@@ -15,7 +15,7 @@ from tests.grid.analysis.simulated import Trainings, World, draw_trainings, equa
 from tests.grid.constructed import DATA_FINGERPRINT, small_study
 
 MOST_SEEDS = 12
-NUM_EXPERIMENTS = 120
+NUM_EXPERIMENTS = 80
 NO_EPOCHS = pd.DataFrame({"fingerprint": pd.Series(dtype=str)})
 
 

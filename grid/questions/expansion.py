@@ -68,10 +68,8 @@ def make_study(
         _refuse_axes(question, block, overrides or {})
         for changes in _expand(question, block, ("cells", index), winners or {}):
             architecture = _architecture([spec.base, budget.set, run_wide, *(values for values, _ in changes)])
-            budgets = [
-                *_budget_layers(profile, architecture, None),
-                *_budget_layers(budget, architecture, ("profiles", profile_name)),
-            ]
+            budgets = _budget_layers(profile, architecture, None)
+            budgets += _budget_layers(budget, architecture, ("profiles", profile_name))
             cells.append(Cell(question, [*shared, *budgets, (run_wide, None), *changes], block, changes))
     axes, arms = make_arms(question, cells)
     study = Study(

@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+RUNS := tests/grid/execution tests/grid/test_session.py
 
-.PHONY: run test test-ray test-others check format bench lock clean help
+.PHONY: run test test-runs test-others check format bench lock clean help
 
 help: ## What there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -11,14 +12,14 @@ help: ## What there is
 run: setup ## Two questions on the embedded digits, then where to look
 	$(BIN)/cifar-grid run q2 q3 --profile quick
 
-test: setup ## All tests, those that start Ray beside the others: they mostly wait
-	@$(MAKE) --no-print-directory --jobs=2 test-ray test-others
+test: setup ## All tests, those of whole runs beside the others: they mostly wait for Ray
+	@$(MAKE) --no-print-directory --jobs=2 test-runs test-others
 
-test-ray:
-	$(BIN)/python -m pytest -m ray
+test-runs:
+	$(BIN)/python -m pytest $(RUNS)
 
 test-others:
-	$(BIN)/python -m pytest -m "not ray"
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(RUNS))
 
 check: setup ## Lint, format and types
 	$(BIN)/ruff check .

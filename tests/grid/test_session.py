@@ -29,7 +29,7 @@ claims:
 GRID = """
 title: Which rate?
 about: Eight rates of Adam, of which the small ones hardly learn in so few epochs.
-base: {optimizer.name: adam, optimizer.weight_decay: 0, data.train_size: 480, epochs: 8, model.filters: [8]}
+base: {optimizer.name: adam, optimizer.weight_decay: 0, data.train_size: 480, model.filters: [8]}
 cells:
   - product: {optimizer.lr: [0.000001, 0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01]}
 """
@@ -71,16 +71,16 @@ def test_further_seeds_go_only_to_what_is_open(tmp_path: Path) -> None:
 def test_a_screening_finds_a_winner_of_the_full_grid_with_two_fifths_of_its_epochs(tmp_path: Path) -> None:
     path = question(tmp_path, "rates", GRID)
     full, screened = tmp_path / "full", tmp_path / "screened"
-    assert command("run", path, "--results", full).returncode == 0
-    done = command("run", path, "--scheduler", "asha", "--results", screened)
+    assert command("run", path, "--seeds", "4", "--results", full).returncode == 0
+    done = command("run", path, "--seeds", "4", "--scheduler", "asha", "--results", screened)
     assert done.returncode == 0, done.stderr + done.stdout
     assert "ASHA screens every setting" in done.stdout
 
     rows = trials_of(screened)
     confirmed = {str(row["arm_label"]) for row in rows if row["stage"] == "full"}
     assert all(row["status"] == "ok" for row in rows if row["stage"] == "full")
-    assert {row["seed"] for row in rows if row["stage"] == "full"} == {0, 1, 2}
-    assert not {row["seed"] for row in rows if row["stage"] == "screening"} & {0, 1, 2}, "confirmed on fresh seeds"
+    assert {row["seed"] for row in rows if row["stage"] == "full"} == {0, 1, 2, 3}
+    assert not {row["seed"] for row in rows if row["stage"] == "screening"} & {0, 1, 2, 3}, "confirmed on fresh seeds"
     spent = sum(int(str(row["epochs_run"])) for row in rows)
     assert spent <= 0.4 * sum(int(str(row["epochs_run"])) for row in trials_of(full))
 
@@ -91,5 +91,5 @@ def test_a_screening_finds_a_winner_of_the_full_grid_with_two_fifths_of_its_epoc
     assert best in confirmed
     page = (screened / "rates-quick-digits.html").read_text()
     assert "trained in full" in page and "not among the best" in page
-    again = command("run", path, "--scheduler", "asha", "--results", screened)
+    again = command("run", path, "--seeds", "4", "--scheduler", "asha", "--results", screened)
     assert "trials done" not in again.stdout, "nothing is trained again"

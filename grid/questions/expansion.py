@@ -46,8 +46,8 @@ def make_study(
         question: The question.
         profile_name: Name of the budget, `profile`.
         profile: The budget.
-        dataset: Value of `data.name`; `dataset_label` is what it is called in file names.
-        dataset_label: See `dataset`.
+        dataset: Value of `data.name`.
+        dataset_label: What it is called in file names.
         precision: The number format that suits the machine, where nothing else names one.
         num_seeds: Number of seeds, instead of the profile's.
         overrides: Fields that the user set for this run.
@@ -61,8 +61,7 @@ def make_study(
     budget = spec.profiles.get(profile_name, Budget())
     run_wide = {**(overrides or {}), "data.name": dataset}
     shared: list[Layer] = [({"precision": precision}, None), (spec.base, ("base",))]
-    num_seeds = num_seeds or budget.seeds or profile.seeds or 1
-    _refuse_too_many(question, num_seeds)
+    _refuse_too_many(question, num_seeds := num_seeds or budget.seeds or profile.seeds or 1)
     cells: list[Cell] = []
     for index, block in enumerate(spec.cells):
         _refuse_axes(question, block, overrides or {})

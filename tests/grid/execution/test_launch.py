@@ -45,7 +45,7 @@ def counts(output: str) -> dict[str, int]:
 
 def snapshot(results: Path) -> dict[str, float]:
     """When each finished trial was written."""
-    return {path.parent.name: path.stat().st_mtime for path in results.rglob("trial.json")}
+    return {path.parent.name: path.stat().st_mtime for path in results.glob("ledger/[0-9a-f][0-9a-f]/*/trial.json")}
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,10 @@ its error at three seeds: Satterthwaite's degrees of freedom (a test at 0.5 % re
 bench` measures all of this.
 
 **It assumes** that means by seed are near normal (each is a mean over thousands of images) and that seeds are drawn
-independently; not that arms vary alike, so no spread is borrowed from other arms. At three seeds that costs much power;
-a pooled spread finds false differences in 16 % of questions of 20 arms if one arm varies five times as much.
+independently; not that arms vary alike. A claim is judged by its own arms alone. Among all pairs of arms that costs
+nearly all power at three seeds, so there the spread of each arm is moderated by that of the others
+(`grid.analysis.moderation`); a pooled one finds false differences in 16 % of questions of 20 arms if one arm varies five
+times as much.
 
 Shapes: S seeds, N images.
 
@@ -25,6 +27,7 @@ Source: Searle, Casella and McCulloch 1992, Variance Components, ch. 4 (mean squ
 Donner 2008, Statistics in Medicine 27 (recovery of variance estimates).
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -54,17 +57,40 @@ class Effect(NamedTuple):
         seed_se: Standard error from the means by seed.
         num_seeds: Their number; no interval exists below two.
         image_se: Standard error from the choice of images, beyond what shows between seeds.
+        df: Degrees of freedom of the spread between seeds; NaN for one less than seeds.
+        first_acc: Of a difference of two arms that is judged on the log-odds scale, the accuracy of the first, and
+        first_se: the standard error of its log-odds from the seeds; NaN where means by seed are judged as they are.
+        second_acc: Of the second arm.
+        second_se: Of the second arm.
     """
 
     mean: Any
     seed_se: Any
     num_seeds: Any
     image_se: Any = 0.0
+    df: Any = math.nan
+    first_acc: Any = math.nan
+    first_se: Any = math.nan
+    second_acc: Any = math.nan
+    second_se: Any = math.nan
 
     @property
     def identical(self) -> bool:
         """Whether nothing at all was seen to vary or to differ."""
         return bool(self.mean == 0 and self.seed_se == 0 and self.image_se == 0)
+
+    @property
+    def turned(self) -> "Effect":
+        """The same seen from the other side."""
+        arms = (self.second_acc, self.second_se, self.first_acc, self.first_se)
+        return Effect(-np.asarray(self.mean), self.seed_se, self.num_seeds, self.image_se, self.df, *arms)
+
+    @property
+    def seeds_df(self) -> Array:
+        """Degrees of freedom of the spread between seeds; NaN below two seeds."""
+        seeds = np.asarray(self.num_seeds, dtype=float)
+        given = np.asarray(self.df, dtype=float)
+        return np.asarray(np.where(seeds > 1, np.where(np.isnan(given), seeds - 1, given), np.nan))
 
 
 def crossed_effect(d: npt.ArrayLike) -> Effect:
@@ -102,22 +128,27 @@ def seed_effect(values: npt.ArrayLike) -> Effect:
     return Effect(float(array.mean()) if len(array) else np.nan, se, len(array))
 
 
-def half_width(effect: Effect, alpha: npt.ArrayLike = ALPHA) -> Array:
-    """Half the width of the two-sided interval with error rate `alpha`; NaN below two seeds."""
-    seeds = np.asarray(effect.num_seeds, dtype=float)
-    df = np.where(seeds > 1, seeds - 1, np.nan)
+def half_width(effect: Effect, alpha: npt.ArrayLike = ALPHA, upward: npt.ArrayLike = False) -> Array:
+    """How far the two-sided interval with error rate `alpha` goes down, or up; NaN below two seeds.
+
+    Both are the same but on the log-odds scale, where an arm near 0 or 1 has more room to one side.
+    """
+    df = effect.seeds_df
     rate = np.asarray(alpha, dtype=float) / 2
-    a2 = np.square(effect.seed_se * special.stdtrit(df, rate))
-    b2 = np.square(effect.image_se * special.ndtri(rate))
+    t = -special.stdtrit(df, rate)
     with np.errstate(invalid="ignore", over="ignore"):
+        a2 = np.square(effect.seed_se * t)
+        if not np.isnan(np.asarray(effect.first_se)).all():
+            a2 = np.where(np.isnan(effect.first_se), a2, _odds_reach(effect, t, upward))
+        b2 = np.square(effect.image_se * special.ndtri(rate))
         shared = np.where(a2 + b2 > 0, a2 * b2 / (a2 + b2), 0.0)
     return np.asarray(np.sqrt(a2 + b2 - np.minimum(1, 2 / df) * shared))
 
 
 def interval(effect: Effect, alpha: float = ALPHA) -> Interval | None:
     """The two-sided interval of one effect; None below two seeds."""
-    half = float(half_width(effect, alpha))
-    return None if np.isnan(half) else Interval(effect.mean - half, effect.mean + half)
+    down, up = (float(half_width(effect, alpha, upward)) for upward in (False, True))
+    return None if np.isnan(down) else Interval(effect.mean - down, effect.mean + up)
 
 
 def p_above(effect: Effect, threshold: npt.ArrayLike = 0.0) -> Array:
@@ -127,7 +158,7 @@ def p_above(effect: Effect, threshold: npt.ArrayLike = 0.0) -> Array:
     interval to speak of; then each is a coin that fell on one side.
     """
     distance = np.asarray(effect.mean - np.asarray(threshold), dtype=float)
-    p = _two_sided(effect, np.abs(distance)) / 2
+    p = _two_sided(effect, np.abs(distance), upward=distance < 0) / 2
     p = np.where(distance >= 0, p, 1 - p)
     still = (np.asarray(effect.seed_se) == 0) & (np.asarray(effect.image_se) == 0)
     coin = np.where(distance > 0, 0.5 ** np.asarray(effect.num_seeds, dtype=float), 1.0)
@@ -136,7 +167,7 @@ def p_above(effect: Effect, threshold: npt.ArrayLike = 0.0) -> Array:
 
 def p_below(effect: Effect, threshold: npt.ArrayLike = 0.0) -> Array:
     """One-sided p-value: how well no effect below `threshold` explains what was seen."""
-    return p_above(effect._replace(mean=-np.asarray(effect.mean)), -np.asarray(threshold))
+    return p_above(effect.turned, -np.asarray(threshold))
 
 
 def p_between(effect: Effect, low: npt.ArrayLike, high: npt.ArrayLike) -> Array:
@@ -204,12 +235,23 @@ def shares(groups: Sequence[int]) -> Array:
     return np.concatenate([np.full(size, 1 / size / len(filled)) for size in filled]) if filled else np.zeros(0)
 
 
-def _two_sided(effect: Effect, distance: Array) -> Array:
+def _odds_reach(effect: Effect, t: Array, upward: npt.ArrayLike) -> Array:
+    """The square of how far `t` standard errors of both arms' log-odds move their difference down, or up.
+
+    Each arm has its interval on the log-odds scale; its ends are recovered as distances in accuracy.
+    """
+    sign = np.where(upward, 1.0, -1.0)
+    first = special.expit(special.logit(effect.first_acc) + sign * t * effect.first_se) - effect.first_acc
+    second = special.expit(special.logit(effect.second_acc) - sign * t * effect.second_se) - effect.second_acc
+    return np.asarray(np.square(first) + np.square(second))
+
+
+def _two_sided(effect: Effect, distance: Array, upward: npt.ArrayLike) -> Array:
     """The error rate at which the half-width is `distance`, by bisection of its logarithm; 1e-100 stands for less."""
     low, high = np.full(np.shape(distance), -100.0), np.zeros(np.shape(distance))
     for _ in range(50):
         middle = (low + high) / 2
-        wide = half_width(effect, 10.0**middle) > distance
+        wide = half_width(effect, 10.0**middle, upward) > distance
         low, high = np.where(wide, middle, low), np.where(wide, high, middle)
     p = np.where(distance > 0, 10.0**high, 1.0)
     return np.where(np.isnan(half_width(effect)), np.nan, p)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from grid.analysis.fit import DIRECTION
 from grid.analysis.inference import Effect, crossed_effect, seed_effect
+from grid.analysis.moderation import Moderation, moderate
 from grid.analysis.summaries import trials_of
 from grid.formats import plural
 from grid.questions.study import Study
@@ -74,6 +75,7 @@ class Evidence:
     right: RightAnswers
     num_seeds: tuple[int, ...] | None = None
     _cache: dict[tuple[int, ...], Effect] = field(default_factory=dict, compare=False)
+    _moderations: dict[tuple[tuple[int, ...], ...], Moderation | None] = field(default_factory=dict, compare=False)
 
     def contest(self) -> list[int]:
         """The arms that can be compared."""
@@ -103,12 +105,38 @@ class Evidence:
         seeds = self.seeds(first, second)
         key = (first, second, *seeds)
         if seeds and key not in self._cache:
-            a, b = (
-                np.stack([self.right[str(self.arms[arm].trials.loc[seed, "fingerprint"])] for seed in seeds])
-                for arm in (first, second)
-            )
-            self._cache[key] = crossed_effect(a.astype(np.int8) - b.astype(np.int8))
+            a, b = (self.answers(arm, seeds).astype(np.int8) for arm in (first, second))
+            self._cache[key] = crossed_effect(a - b)
         return self._cache.get(key)
+
+    def moderated(self, first: int, second: int) -> Effect | None:
+        """How much test accuracy `first` is above `second` over the seeds of each, with moderated variances.
+
+        None where an arm has too few seeds for that, or the study too few arms. Arms that predict the same for every image,
+        on every seed, are no two arms: they have no variance to speak of.
+        """
+        moderation = self.moderation()
+        if moderation is None or not {first, second} <= moderation.arms.keys():
+            return None
+        seeds = self.seeds(first), self.seeds(second)
+        if seeds[0] == seeds[1] and np.array_equal(self.answers(first, seeds[0]), self.answers(second, seeds[1])):
+            return None
+        return moderation.difference(first, second)
+
+    def moderation(self) -> Moderation | None:
+        """The seed variances of all arms that can be compared; None if they are too few."""
+        contest = self.contest()
+        seeds = [self.seeds(arm) for arm in contest]
+        key = tuple((arm, *of) for arm, of in zip(contest, seeds, strict=True))
+        if key not in self._moderations:
+            self._moderations[key] = moderate(
+                {arm: self.answers(arm, of) for arm, of in zip(contest, seeds, strict=True) if of}
+            )
+        return self._moderations[key]
+
+    def answers(self, arm: int, seeds: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """Right answers of an arm, `(S, N)`."""
+        return np.stack([self.right[str(self.arms[arm].trials.loc[seed, "fingerprint"])] for seed in seeds])
 
     def measure(self, arm: int, name: str) -> Effect:
         """A final measure of an arm over its seeds, on the very images of this data set."""

@@ -36,7 +36,7 @@ def hypothesis_of(claim: Claim, evidence: Evidence) -> Hypothesis:
         supports = Case((tuple(Demand(difference(first, other), low=by) for other in others),), len(mine))
         contradicts = Case((tuple(Demand(difference(arm, second), high=by) for arm in mine),), len(others))
         single = len(mine) == len(others) == 1 and not by
-        return Hypothesis(supports, contradicts, pair_hypothesis(first, second).equal if single else Case())
+        return Hypothesis(supports, contradicts, pair_hypothesis(difference(first, second)).equal if single else Case())
     assert claim.curve is not None
     change = claim.curve.change
     subject = Subject("roughness" if change == "smoother" else "delay", (first, second), claim.curve.of)
@@ -46,14 +46,17 @@ def hypothesis_of(claim: Claim, evidence: Evidence) -> Hypothesis:
 
 
 def _best(claim: BestClaim, evidence: Evidence) -> Hypothesis:
-    """No other value is better by more than the margin; against it, that some other one is better at all."""
+    """Better than every other value; against it, that some other one is better; equal, that none is by a margin."""
     mine, others = (_rivals(arms, evidence) for arms in best_arms(evidence.study, claim))
     first = evidence.best(mine)
     if first is None or not others:
         return Hypothesis(Case(), Case())
-    supports = Case((tuple(Demand(difference(first, other), low=-MARGIN) for other in others),), len(mine))
+    supports, near = (
+        Case((tuple(Demand(difference(first, other), low=low) for other in others),), len(mine))
+        for low in (0.0, -MARGIN)
+    )
     worse = (tuple(Demand(difference(arm, other), high=0) for arm in mine) for other in others)
-    return Hypothesis(supports, Case(tuple(worse)))
+    return Hypothesis(supports, Case(tuple(worse)), near)
 
 
 def _level(arm: int, level: LevelClaim) -> tuple[Demand, tuple[Demand, ...]]:

@@ -29,11 +29,10 @@ def verdict_in_words(verdict: ClaimVerdict, study: Study) -> str:
     assert seen.effect is not None
     corrected = "" if math.isnan(verdict.p) else f"; {p_in_words(verdict.p)} corrected"
     match seen.subject.kind:
-        case "difference":
+        case "difference" | "pair":
             if seen.effect.identical:
                 return f"{labels[0]} and {labels[1]} predict the same for every image, on every seed."
-            tie = "found equal within half a point, " if verdict.equal and verdict.verdict == "inconclusive" else ""
-            return f"{labels[0]} against {labels[1]}: {tie}{difference_in_words(seen)}{corrected}."
+            return f"{labels[0]} against {labels[1]}: {difference_in_words(seen)}{corrected}.{_little(verdict)}"
         case "delay":
             when = f"{number(abs(seen.effect.mean), 1)} epochs {'later' if seen.effect.mean > 0 else 'earlier'}"
             what = f"{labels[0]} comes to the same {MEASURES[seen.subject.measure]} {when} than {labels[1]}"
@@ -52,12 +51,19 @@ def verdict_in_words(verdict: ClaimVerdict, study: Study) -> str:
             return f"{labels[0]} is {seen.subject.measure} on {hits} of {of}{corrected}."
 
 
+def _little(verdict: ClaimVerdict) -> str:
+    """What a claim of a difference has to add where that was shown to be within the margin."""
+    if not verdict.equal:
+        return ""
+    if verdict.claim.best is not None:
+        return " No other value is better by half a point." if verdict.verdict == "practically equal" else ""
+    return " The difference is less than half a point."
+
+
 def advice_in_words(verdict: ClaimVerdict) -> str:
     """What would decide an inconclusive claim; empty if it is decided or that can't be said."""
     if verdict.verdict != "inconclusive" or verdict.deciding is None or verdict.deciding.effect is None:
         return ""
-    if verdict.equal:
-        return "More seeds would not matter: the difference is less than half a point."
     if verdict.deciding.effect.num_seeds < 2:
         return "Give it three seeds or more."
     if verdict.why_not is not None:

@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from grid import options as opt
+from grid.analysis.wording import pair_in_words
 from grid.errors import LostClusterError, UserError
 from grid.execution.resources import Resources
 from grid.export import export_trial
@@ -124,18 +125,31 @@ def plan(
 def verdicts(
     question: Annotated[str | None, typer.Argument(help="Name or start of a study; all if none.")] = None,
     results: opt.Results = opt.RESULTS,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, a row of verdicts.parquet each.")] = False,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Of each pair of arms instead of each claim.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, a row of the table each.")] = False,
 ) -> None:
-    """Says what holds of each claim, by the report as it was last made."""
-    rows = ResultsFolder(results).verdicts(question)
+    """Says what holds of each claim, or of each pair of arms, by the report as it was last made."""
+    rows = ResultsFolder(results).verdicts(question, "comparisons" if pairs else "verdicts")
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    if pairs:
+        _print_pairs(rows)
         return
     for study, claims in groupby(rows, key=lambda row: str(row["study"])):
         table = Table("claim", "verdict", "why", title=study, title_justify="left", box=None, header_style="bold")
         for row in claims:
             advice = f" About {row['seeds_needed']} seeds would decide it." if row["seeds_needed"] else ""
             table.add_row(escape(row["says"]), row["verdict"], escape(row["finding"] + advice))
+        out.print(table, "", soft_wrap=False)
+
+
+def _print_pairs(rows: list[dict[str, Any]]) -> None:
+    for study, compared in groupby(rows, key=lambda row: str(row["study"])):
+        headings = ("arm", "is", "than", "by points", "95 % interval", "p corrected", "seeds", "method")
+        table = Table(*headings, title=study, title_justify="left", box=None, header_style="bold")
+        for row in compared:
+            table.add_row(*map(escape, pair_in_words(row)))
         out.print(table, "", soft_wrap=False)
 
 

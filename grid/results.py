@@ -28,7 +28,7 @@ from grid.records.damage import DamagedTrial
 from grid.records.ledger import Ledger
 from grid.records.manifest import read_manifests
 from grid.records.plan import StudyPlan
-from grid.records.tables import make_tables, make_trials, make_verdicts, write_tables
+from grid.records.tables import make_comparisons, make_tables, make_trials, make_verdicts, write_tables
 from grid.report.pages import write_report
 
 
@@ -138,13 +138,13 @@ class ResultsFolder:
         """What each study found by now, by its name."""
         return conclude_all(plans, make_tables(plans, self.ledger))
 
-    def verdicts(self, study: str | None = None) -> list[dict[str, Any]]:
-        """Rows of `verdicts.parquet`, of all studies or of those whose name starts so.
+    def verdicts(self, study: str | None = None, table: str = "verdicts") -> list[dict[str, Any]]:
+        """Rows of `verdicts.parquet` or `comparisons.parquet`, of all studies or of those whose name starts so.
 
         Raises:
             UserError: There is no such table, or no such study in it.
         """
-        path = self.root / "verdicts.parquet"
+        path = self.root / f"{table}.parquet"
         try:
             rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
         except (OSError, pa.ArrowInvalid) as error:
@@ -152,7 +152,8 @@ class ResultsFolder:
         found = [row for row in rows if str(row["study"]).startswith(study or "")]
         if study and not found:
             names = ", ".join(dict.fromkeys(str(row["study"]) for row in rows)) or "none"
-            raise UserError(f"no claims of a study {study!r} in {path}; there are {names}")
+            what = "claims" if table == "verdicts" else "compared arms"
+            raise UserError(f"no {what} of a study {study!r} in {path}; there are {names}")
         return found
 
     def report(self) -> Path:
@@ -160,7 +161,9 @@ class ResultsFolder:
         plans = self.read_plans()
         tables = make_tables(plans, self.ledger)
         conclusions = conclude_all(plans, tables)
-        tables["verdicts"] = make_verdicts(plans, {name: found.judgement for name, found in conclusions.items()})
+        judgements = {name: found.judgement for name, found in conclusions.items()}
+        tables["verdicts"] = make_verdicts(plans, judgements)
+        tables["comparisons"] = make_comparisons(plans, judgements)
         write_tables(tables, self.root)
         return write_report(plans, tables, conclusions, self.root, self._claims_histories(plans))
 

@@ -1,8 +1,8 @@
 """The answer to a question in a sentence: the best arm, those among which the best is, and what limits that.
 
-That an arm is better than another is said only where it was found among all pairs. Who may be the best is a set with its own
-guarantee (`grid.analysis.winners`): what is outside it is not called worse for that, and what was not found worse is
-"not yet shown to be worse".
+That an arm is better than another is said only where it was found among all pairs. Who may be the best is a set with
+its own guarantee (`grid.analysis.winners`): what is outside it is not called worse for that, and what was not found
+worse is "not yet shown to be worse".
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from grid.analysis.collapse import collapses
 from grid.analysis.evidence import Evidence
 from grid.analysis.summaries import STATUSES
 from grid.analysis.verdicts import Judgement
@@ -31,7 +32,7 @@ class Conclusion:
         sentence: The answer in words.
         notes: Sentences that limit it: an optimum on the edge of its axis, arms that were not compared.
         best: Index of the arm with the highest mean validation accuracy among those compared; None if there is none.
-        winners: Arms of which one is the best with 95 % confidence, by validation accuracy; empty with fewer than two seeds.
+        winners: Arms of which one is the best with 95 % confidence, by validation accuracy; empty below two seeds.
         behind: Arms that were found worse than the best one.
     """
 
@@ -56,7 +57,7 @@ def conclude(judgement: Judgement, trials: pd.DataFrame) -> Conclusion:
         return Conclusion(judgement, f"There is no answer: no arm can be judged ({_how_trials_stand(trials)}).")
     best, *others = contest
     start = _so_far(trials)
-    notes = (*_edges(evidence, best), *_left_out(evidence))
+    notes = (*_edges(evidence, best), *_left_out(evidence), *_collapsed(evidence))
     if not others:
         return Conclusion(judgement, f"{start}{_alone(evidence, best)}", notes, best)
     runner_up = judgement.compared(best, others[0])
@@ -82,13 +83,16 @@ def _sentence(
         return f"{ahead}, but with 95 % confidence the best on test is {_among(label, winners)}."
     if len(behind) == len(others):
         other = f"{label[others[0]]}, the runner-up" if len(others) > 1 else label[others[0]]
-        return f"{label[best]} is best. Above {other}: {_numbers(judgement, best, others[0])}{_by_little(judgement, best, others[0])}."
+        little = _by_little(judgement, best, others[0])
+        return f"{label[best]} is best. Above {other}: {_numbers(judgement, best, others[0])}{little}."
     open_arms = [arm for arm in others if arm not in behind]
     near = next((arm for arm in open_arms if arm in winners), open_arms[0])
     if len(others) == 1:
         return f"{_two_arms(judgement, best, near)}: {_numbers(judgement, best, near)}."
-    worse = f" {plural(len(behind), 'arm')} shown to be worse than it, {len(open_arms)} not yet." if behind else (
-        " None is yet shown to be worse than it."
+    worse = (
+        f" {plural(len(behind), 'arm')} shown to be worse than it, {len(open_arms)} not yet."
+        if behind
+        else (" None is yet shown to be worse than it.")
     )
     next_one = f"{label[near]} comes next: {_numbers(judgement, best, near)}"
     if len(winners) == 1:
@@ -165,6 +169,15 @@ def _left_out(evidence: Evidence) -> list[str]:
         f"Not compared: {', '.join(labels) if len(labels) <= MAX_NAMED else plural(len(labels), 'arm')} "
         f"{reason if len(labels) == 1 else _of_many(reason)}."
         for reason, labels in reasons.items()
+    ]
+
+
+def _collapsed(evidence: Evidence) -> list[str]:
+    label = _labels(evidence)
+    return [
+        f"Seed {found.seed} of {label[found.arm]} collapsed: {percent(found.acc)} on test, where its others are at "
+        f"{percent(found.next_acc)} or more. How often that happens, few seeds can't say."
+        for found in collapses(evidence)
     ]
 
 

@@ -112,8 +112,8 @@ class Evidence:
     def moderated(self, first: int, second: int) -> Effect | None:
         """How much test accuracy `first` is above `second` over the seeds of each, with moderated variances.
 
-        None where an arm has too few seeds for that, or the study too few arms. Arms that predict the same for every image,
-        on every seed, are no two arms: they have no variance to speak of.
+        None where an arm has too few seeds for that, or the study too few arms. Arms that predict the same for every
+        image, on every seed, are no two arms: they have no variance to speak of.
         """
         moderation = self.moderation()
         if moderation is None or not {first, second} <= moderation.arms.keys():

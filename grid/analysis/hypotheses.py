@@ -3,8 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 
+from grid.analysis.cases import MARGIN, Case, Demand, Hypothesis, Subject, difference, pair_hypothesis
 from grid.analysis.evidence import Evidence
-from grid.analysis.family import MARGIN, Case, Demand, Hypothesis, Subject, difference, pair_hypothesis
 from grid.questions.claims import BestClaim, Claim, LevelClaim, best_arms, claim_arms, matching_arms
 
 MAJORITY = 0.5

@@ -18,8 +18,8 @@ bench` measures all of this.
 **It assumes** that means by seed are near normal (each is a mean over thousands of images) and that seeds are drawn
 independently; not that arms vary alike. A claim is judged by its own arms alone. Among all pairs of arms that costs
 nearly all power at three seeds, so there the spread of each arm is moderated by that of the others
-(`grid.analysis.moderation`); a pooled one finds false differences in 16 % of questions of 20 arms if one arm varies five
-times as much.
+(`grid.analysis.moderation`); a pooled one finds false differences in 16 % of questions of 20 arms if one arm varies
+five times as much.
 
 Shapes: S seeds, N images.
 
@@ -28,7 +28,6 @@ Donner 2008, Statistics in Medicine 27 (recovery of variance estimates).
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -227,12 +226,6 @@ def seeds_to_find(effect: Effect, alpha: float, low: float, high: float) -> int 
     room = min(effect.mean - low, high - effect.mean)
     enough = np.flatnonzero(room >= half_width(later, min(2 * alpha, 1.0)) + stats.norm.ppf(POWER) * spread)
     return int(seeds[enough[0]]) if len(enough) else None
-
-
-def shares(groups: Sequence[int]) -> Array:
-    """Weights of tests that stand in groups of these sizes, one after the other: groups alike, and tests in a group."""
-    filled = [size for size in groups if size]
-    return np.concatenate([np.full(size, 1 / size / len(filled)) for size in filled]) if filled else np.zeros(0)
 
 
 def _odds_reach(effect: Effect, t: Array, upward: npt.ArrayLike) -> Array:

@@ -10,15 +10,15 @@ where accuracy varies as independent errors image by image would make it vary; 1
 
 **The prior**, by moments. Of each arm `e = ln phi - psi(d / 2) + ln(d / 2)`, which estimates the logarithm of its true
 ratio. What is usual depends on the accuracy `p`: an arm at 50 % that has not learned to the end varies more than one
-at 97 % or at chance. So `f`, the usual `e` of an arm, is a line over `x = ln(p (1 - p))`, its slope shrunk by `RIDGE` as
-`sum(x e) / (sum(x²) + RIDGE)`, `x` about its mean; where arms are alike in accuracy that is next to no slope, so that a
-wild arm can't draw the line to itself. Then `v = sum((e - f)²) / (A - trace) - mean psi'(d / 2)`. If `v > 0`,
-`d0 = 2 psi'^-1(v)` and `s0² = exp(f + psi(d0 / 2) - ln(d0 / 2))`; if not, `s0²` is `exp(f)` times the mean of
-`phi / exp(f)` weighted by `d`, and `d0 = A`. In either case `d0` is at most A, the number of arms: without that cap, one wild
+at 97 % or at chance. So `f`, the usual `e` of an arm, is a line over `x = ln(p (1 - p))`, its slope shrunk by `RIDGE`
+as `sum(x e) / (sum(x²) + RIDGE)`, `x` about its mean; where arms are alike in accuracy that is next to no slope, so
+that a wild arm can't draw the line to itself. Then `v = sum((e - f)²) / (A - trace) - mean psi'(d / 2)`. If `v > 0`,
+`d0 = 2 psi'^-1(v)` and `s0² = exp(f + psi(d0 / 2) - ln(d0 / 2))`; if not, `s0²` is `exp(f)` times the mean of `phi /
+exp(f)` weighted by `d`, and `d0 = A`. In either case `d0` is at most A, the number of arms: without that cap, one wild
 arm among stable ones makes up to 13 % false findings.
 
-**The variance** of an arm is `phi~ = max((d0 s0² + d phi) / (d0 + d), phi, 1)`. It is never below the arm's own, since an
-arm that looks calm at three seeds may be wild (0.3 at three, 81 at twelve was seen), nor below the binomial one.
+**The variance** of an arm is `phi~ = max((d0 s0² + d phi) / (d0 + d), phi, 1)`. It is never below the arm's own, since
+an arm that looks calm at three seeds may be wild (0.3 at three, 81 at twelve was seen), nor below the binomial one.
 
 **A difference** of two arms has `seed_se² = phi~_a r_a / (S_a N) + phi~_b r_b / (S_b N)` with `d0 + min(d_a, d_b)`
 degrees of freedom. Seeds stay shared, but their variance is not paired: correlation between arms was 0 to 0.2, and
@@ -26,14 +26,14 @@ pairing halves the degrees of freedom. The images' part is paired: the variance 
 arms' means, less `r_a / S_a + r_b / S_b`, over N.
 
 **Its interval** has the seeds' part of each arm on the log-odds scale, `logit(p) ± t se / (p (1 - p))`, recovered as
-distances in accuracy (Zou and Donner's method for any two intervals): an arm that is at 30 % give or take 12 points may be
-anywhere from 10 to 55 %, not at 95.
+distances in accuracy (Zou and Donner's method for any two intervals): an arm that is at 30 % give or take 12 points
+may be anywhere from 10 to 55 %, not at 95.
 
-**What was tried** on 19 arms of digits (q2, 360 images, drawn seeds of ten; mean number of arms 10 points or more behind
-that three and five seeds do not find worse, at 4 %): ratios without a trend 4.0 and 2.5; the same with intervals on the log-odds scale 3.3
-and 0.7; variances of log-odds in place of ratios 1.8 and 0.2; those with a trend 1.5 and 0.1; ratios with a trend,
-which this is, 1.2 and 0.06. What three seeds leave open is an arm at 84, 51 and 85 %; so the quick profile takes five.
-False findings among equal arms are the same for all of them (`make bench`).
+**What was tried** on 19 arms of digits (q2, 360 images, drawn seeds of ten; mean number of arms 10 points or more
+behind that three and five seeds do not find worse, at 4 %): ratios without a trend 4.0 and 2.5; the same with
+intervals on the log-odds scale 3.3 and 0.7; variances of log-odds in place of ratios 1.8 and 0.2; those with a trend
+1.5 and 0.1; ratios with a trend, which this is, 1.2 and 0.06. What three seeds leave open is an arm at 84, 51 and 85
+%; so the quick profile takes five. False findings among equal arms are the same for all of them (`make bench`).
 
 Shapes: A arms on the last axis; any axes before it are studies.
 
@@ -43,7 +43,6 @@ in the prior as in limma (Law et al. 2014, Genome Biology 15); Zou and Donner 20
 maximum, the cap, the shrunk slope and the binomial floor are ours.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -140,9 +139,9 @@ def moderate(right: dict[int, npt.NDArray[np.bool_]]) -> Moderation | None:
     arms = {index: see_arm(answers) for index, answers in right.items() if len(answers) >= MIN_SEEDS}
     if len(arms) < MIN_ARMS:
         return None
-    parts = np.array([arm[:4] for arm in arms.values()], dtype=float).T
+    acc, seeds_square, rest_square, num_seeds = np.array([arm[:4] for arm in arms.values()], dtype=float).T
     num_images = len(next(iter(arms.values())).by_image)
-    variances, d0 = seed_variances(*parts, num_images)
+    variances, d0 = seed_variances(acc, seeds_square, rest_square, num_seeds, num_images)
     return Moderation(arms, float(d0), dict(zip(arms, variances.tolist(), strict=True)))
 
 
@@ -194,7 +193,8 @@ def fit_prior(phi: npt.ArrayLike, df: npt.ArrayLike, x: npt.ArrayLike = 0.0) -> 
         x: What the usual ratio may depend on, `(..., A)` or a number.
     """
     given = np.asarray(phi, dtype=float)
-    half, at = (np.broadcast_to(np.asarray(part, dtype=float), given.shape) for part in (np.divide(df, 2), x))
+    half = np.broadcast_to(np.asarray(df, dtype=float) / 2, given.shape)
+    at = np.broadcast_to(np.asarray(x, dtype=float), given.shape)
     num_arms = given.shape[-1]
     e = np.log(np.maximum(given, stats.chi2.ppf(LUCK, 2 * half) / (2 * half))) - special.digamma(half) + np.log(half)
     about = at - at.mean(axis=-1, keepdims=True)
@@ -212,7 +212,8 @@ def fit_prior(phi: npt.ArrayLike, df: npt.ArrayLike, x: npt.ArrayLike = 0.0) -> 
 def drawn_towards(prior: Prior, phi: npt.ArrayLike, df: npt.ArrayLike) -> Array:
     """Each arm's ratio drawn towards the prior, `(..., A)`: never below its own, nor below 1."""
     own, d0 = np.asarray(phi, dtype=float), prior.df[..., None]
-    drawn = (d0 * prior.phi + df * own) / (d0 + np.asarray(df, dtype=float))
+    own_df = np.asarray(df, dtype=float)
+    drawn = (d0 * prior.phi + own_df * own) / (d0 + own_df)
     return np.asarray(np.maximum(np.maximum(drawn, own), 1.0))
 
 
@@ -239,4 +240,4 @@ def trigamma_inverse(y: npt.ArrayLike) -> Array:
 
 
 def _inside(acc: npt.ArrayLike, num_images: int) -> Array:
-    return np.clip(np.asarray(acc, dtype=float), 0.5 / num_images, 1 - 0.5 / num_images)
+    return np.asarray(np.clip(np.asarray(acc, dtype=float), 0.5 / num_images, 1 - 0.5 / num_images))

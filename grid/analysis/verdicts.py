@@ -4,10 +4,10 @@ A claim is a hypothesis with a case for it and a case against it. Reproduced and
 is inconclusive, and says how many seeds would probably decide it.
 
 **No contradictions.** That one arm is better is reproduced or refuted by which of the two was shown to be better; if
-neither was, and they were shown to differ by less than the margin, they are practically equal. That a value is the best is
-reproduced only where it was shown to be better than every other; if all that is shown is that no other is better by
-more than the margin, it is practically equal to the best, even where another one is better by less. Of two opposite
-claims no more than one is reproduced, and none that a finding on the same page contradicts.
+neither was, and they were shown to differ by less than the margin, they are practically equal. That a value is the
+best is reproduced only where it was shown to be better than every other; if all that is shown is that no other is
+better by more than the margin, it is practically equal to the best, even where another one is better by less. Of two
+opposite claims no more than one is reproduced, and none that a finding on the same page contradicts.
 """
 
 import dataclasses
@@ -17,18 +17,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
+from grid.analysis.cases import Hypothesis, pair, pair_hypothesis
+from grid.analysis.estimates import Estimate, estimate, p_values
 from grid.analysis.evidence import Evidence
-from grid.analysis.family import (
-    Estimate,
-    Finding,
-    Hypothesis,
-    estimate,
-    judge,
-    p_values,
-    pair,
-    pair_hypothesis,
-    seeds_needed,
-)
+from grid.analysis.family import Finding, judge, seeds_needed
 from grid.analysis.hypotheses import hypothesis_of
 from grid.analysis.winners import may_be_best
 from grid.formats import quoted

@@ -1,10 +1,11 @@
 """Which arms may be the best: a set that holds the truly best one with 95 % confidence. Pure.
 
-An arm leaves the set if some other arm is above it by more than chance explains, by comparisons with the best: each arm
-is compared with the other A - 1 only, not all pairs with each other. If the truly best arm is to be lost, one of its own A - 1 comparisons has
-to err, and nothing else matters (Bonferroni over these). So the set is smaller than what all pairs leave over, and what
-it leaves out is not "shown to be worse" among all pairs: where nothing differs, it drops some arm more often than
-findings may err. It has its own share of the error rate (`WINNERS`), and each look its share of that.
+An arm leaves the set if some other arm is above it by more than chance explains, by comparisons with the best: each
+arm is compared with the other A - 1 only, not all pairs with each other. If the truly best arm is to be lost, one of
+its own A - 1 comparisons has to err, and nothing else matters (Bonferroni over these). So the set is smaller than what
+all pairs leave over, and what it leaves out is not "shown to be worse" among all pairs: where nothing differs, it
+drops some arm more often than findings may err. It has its own share of the error rate (`WINNERS`), and each look its
+share of that.
 
 An arm that was found worse than another among all pairs is not in the set either; the two shares together are below
 5 %.
@@ -17,8 +18,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from grid.analysis.cases import Demand, pair
+from grid.analysis.estimates import p_values
 from grid.analysis.evidence import Evidence
-from grid.analysis.family import WINNERS, Demand, Finding, p_values, pair, views_of
+from grid.analysis.family import WINNERS, Finding, views_of
 from grid.analysis.inference import ALPHA, look_levels
 
 Pairs = Sequence[tuple[int, int]]

@@ -1,11 +1,13 @@
 """Findings in words, as they stand in the answer, the table of claims and the terminal."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
-from grid.analysis.family import Estimate
+from grid.analysis.estimates import Estimate
 from grid.analysis.inference import MAX_SEEDS
 from grid.analysis.verdicts import ClaimVerdict
-from grid.formats import number, percent, plural, quoted, signed
+from grid.formats import NOTHING, number, percent, plural, quoted, signed
 from grid.questions.study import Study
 
 MEASURES = {
@@ -83,6 +85,23 @@ def difference_in_words(seen: Estimate) -> str:
     decimals = 2 if any(0 < abs(value) < 0.1 for value in numbers) else 1
     low, high = (number(end, decimals) for end in numbers[1:])
     return f"{signed(numbers[0], decimals)} points on test, 95 % interval {low} to {high}, {seeds}"
+
+
+def pair_in_words(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """A row of `comparisons.parquet` as a line of a table: who, what was found, than whom, by how much, how sure."""
+    points, low, high = (
+        NOTHING if row[name] is None else signed(100 * row[name], 1) for name in ("difference", "low", "high")
+    )
+    return (
+        row["first_label"],
+        {"open": "not yet shown to differ", "untested": "not tested"}.get(row["finding"], row["finding"]),
+        row["second_label"],
+        points,
+        NOTHING if row["low"] is None else f"{low} to {high}",
+        NOTHING if row["p_corrected"] is None else p_in_words(row["p_corrected"]),
+        str(row["num_seeds"] or 0),
+        row["method"],
+    )
 
 
 def level_in_words(value: float, measure: str) -> str:

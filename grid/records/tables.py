@@ -4,6 +4,7 @@
     epochs.parquet       a row for each epoch of each trial
     predictions.parquet  a row for each test image of each trial that is ok
     verdicts.parquet     a row for each claim of each study
+    comparisons.parquet  a row for each pair of arms of each study that was compared
 
 `fingerprint` joins them. Columns and types are the same whether trials fail or not; what does not exist is null.
 """
@@ -18,6 +19,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from grid.analysis.cases import pair
+from grid.analysis.estimates import estimate
+from grid.analysis.family import finding_word
 from grid.analysis.fit import diagnose
 from grid.analysis.verdicts import ClaimVerdict, Judgement
 from grid.analysis.wording import verdict_in_words
@@ -26,7 +30,7 @@ from grid.questions.fields import field_value
 from grid.records.ledger import Ledger, TrialRecord
 from grid.records.plan import PlannedTrial, StudyPlan
 
-TABLES_VERSION = "1"
+TABLES_VERSION = "2"
 """Raised when a column changes its name, type or meaning; stands in each file's metadata as `cifar_grid_tables`."""
 
 CONFIG_COLUMNS: dict[str, pa.DataType] = {
@@ -133,6 +137,34 @@ VERDICTS = pa.schema(
     metadata={"cifar_grid_tables": TABLES_VERSION},
 )
 
+COMPARISONS = pa.schema(
+    [
+        ("study", pa.string()),
+        ("question", pa.string()),
+        ("profile", pa.string()),
+        ("dataset", pa.string()),
+        ("first_arm", pa.int64()),
+        ("first_label", pa.string()),
+        ("second_arm", pa.int64()),
+        ("second_label", pa.string()),
+        ("difference", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("p_value", pa.float64()),
+        ("p_corrected", pa.float64()),
+        ("p_equal", pa.float64()),
+        ("finding", pa.string()),
+        ("df", pa.float64()),
+        ("d0", pa.float64()),
+        ("num_seeds", pa.int64()),
+        ("method", pa.string()),
+        ("num_looks", pa.int64()),
+        ("first_may_be_best", pa.bool_()),
+        ("second_may_be_best", pa.bool_()),
+    ],
+    metadata={"cifar_grid_tables": TABLES_VERSION},
+)
+
 
 def make_tables(plans: Sequence[StudyPlan], ledger: Ledger) -> dict[str, pa.Table]:
     """All tables, by name. Trials that are shared by studies are a row of `trials` in each of them."""
@@ -162,6 +194,16 @@ def make_verdicts(plans: Sequence[StudyPlan], judgements: Mapping[str, Judgement
     """The table of claims, from what was judged of each study, by its name."""
     rows = [_verdict_row(plan, verdict) for plan in plans for verdict in judgements[plan.study.name].verdicts]
     return pa.Table.from_pylist(rows, schema=VERDICTS)
+
+
+def make_comparisons(plans: Sequence[StudyPlan], judgements: Mapping[str, Judgement]) -> pa.Table:
+    """The table of compared pairs of arms, from what was judged of each study, by its name."""
+    rows = [
+        _comparison_row(plan, judgements[plan.study.name], *arms)
+        for plan in plans
+        for arms in judgements[plan.study.name].pairs
+    ]
+    return pa.Table.from_pylist(rows, schema=COMPARISONS)
 
 
 def write_tables(tables: dict[str, pa.Table], folder: Path) -> None:
@@ -237,6 +279,44 @@ def _verdict_row(plan: StudyPlan, verdict: ClaimVerdict) -> dict[str, Any]:
     low, high = seen.interval or (None, None)
     estimate = {"estimate": float(seen.effect.mean), "low": low, "high": high}
     return row | estimate | {"kind": seen.subject.kind, "num_seeds": int(seen.effect.num_seeds)}
+
+
+def _comparison_row(plan: StudyPlan, judgement: Judgement, first: int, second: int) -> dict[str, Any]:
+    study, found = plan.study, judgement.pairs[first, second]
+    moderation = judgement.evidence.moderation()
+    moderated = judgement.evidence.moderated(first, second) is not None
+    row: dict[str, Any] = {
+        "study": study.name,
+        "question": study.question,
+        "profile": study.profile,
+        "dataset": study.dataset,
+        "first_arm": first,
+        "first_label": study.arms[first].label,
+        "second_arm": second,
+        "second_label": study.arms[second].label,
+        **{
+            name: None if np.isnan(p) else p
+            for name, p in (("p_value", found.p_alone), ("p_corrected", found.p), ("p_equal", found.p_equal))
+        },
+        "finding": finding_word(found),
+        "method": "moderated" if moderated else "paired",
+        "d0": moderation.df if moderation and moderated else None,
+        "num_looks": max(len(plan.looks), 1),
+        "first_may_be_best": first in judgement.winners,
+        "second_may_be_best": second in judgement.winners,
+    }
+    seen = estimate(judgement.evidence, pair(first, second))
+    if seen.effect is None:
+        return row
+    low, high = seen.interval or (None, None)
+    df = float(seen.effect.seeds_df)
+    return row | {
+        "difference": float(seen.effect.mean),
+        "low": low,
+        "high": high,
+        "df": None if np.isnan(df) else df,
+        "num_seeds": int(seen.effect.num_seeds),
+    }
 
 
 def _prediction_table(ledger: Ledger, fingerprint: str) -> pa.Table:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pandas as pd
 import plotly.graph_objects as go
 
+from grid.analysis.cases import MARGIN
 from grid.analysis.conclusion import Conclusion
-from grid.analysis.family import MARGIN
 from grid.analysis.sensitivity import axis_shares
 from grid.formats import quoted
 from grid.questions.study import Study

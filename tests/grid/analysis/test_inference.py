@@ -29,7 +29,6 @@ from grid.analysis.inference import (
     p_between,
     seed_effect,
     seeds_to_find,
-    shares,
 )
 
 SLEEP = ([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0], [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
@@ -218,16 +217,6 @@ def test_order_of_seeds_and_images_does_not_matter_nor_does_a_shift_of_all(seed:
     shuffled = rng.permutation(rng.permutation(d, axis=0), axis=1)
     for other, expected in ((shuffled, mean), (-d, -mean), (d + shift, mean + shift)):
         assert list(crossed_effect(other)[:4]) == pytest.approx([expected, *errors], abs=1e-4)
-
-
-@given(groups=st.lists(st.integers(0, 30), max_size=5))
-def test_shares_give_every_group_the_same_and_sum_to_one(groups: list[int]) -> None:
-    weights = shares(groups)
-    filled = [size for size in groups if size]
-    assert len(weights) == sum(groups)
-    assert [part.sum() for part in np.split(weights, np.cumsum(filled)[:-1])] == pytest.approx(
-        [1 / len(filled)] * len(filled) if filled else [0]
-    )
 
 
 @given(num_looks=st.integers(0, 500), alpha=st.floats(0.001, 0.2))

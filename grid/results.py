@@ -7,6 +7,7 @@ results/ledger/…            every finished trial
        /*.html              pages; index.html first
 """
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 
 from grid.analysis.conclusion import Conclusion, conclude
 from grid.analysis.evidence import gather, right_answers
+from grid.analysis.family import Looks
 from grid.analysis.summaries import best_arm, trials_of
 from grid.analysis.verdicts import judge_study
 from grid.errors import UserError
@@ -67,6 +69,9 @@ class ResultsFolder:
         """Keeps the plans, in place of earlier ones of the same studies."""
         for plan in plans:
             path = self.studies / f"{plan.study.name}.json"
+            if path.is_file():
+                with contextlib.suppress(UserError):
+                    plan = plan.remembering(self._read_plan(path))
             unfinished = path.with_suffix(".tmp")
             unfinished.write_text(plan.model_dump_json(indent=1), encoding="utf-8")
             os.replace(unfinished, path)
@@ -160,7 +165,11 @@ class ResultsFolder:
         """Makes all tables and pages anew from the plans and the ledger; returns the index page."""
         plans = self.read_plans()
         tables = make_tables(plans, self.ledger)
+        plans = [plan if plan.looks else plan.shown_at(seeds_ended(plan, tables["trials"])) for plan in plans]
         conclusions = conclude_all(plans, tables)
+        told = [plan for plan in plans if conclusions[plan.study.name].winners]
+        with contextlib.suppress(OSError):  # a folder that can only be read has its report elsewhere
+            self.save_plans(told)
         judgements = {name: found.judgement for name, found in conclusions.items()}
         tables["verdicts"] = make_verdicts(plans, judgements)
         tables["comparisons"] = make_comparisons(plans, judgements)
@@ -177,13 +186,28 @@ class ResultsFolder:
         return histories
 
 
+def seeds_ended(plan: StudyPlan, trials: pa.Table) -> tuple[int, ...]:
+    """How many of each arm's seeds at full budget have ended, up to the first that has not."""
+    frame = trials_of(trials.to_pandas(), plan.study)
+    full = frame[frame["stage"] == "full"]
+    ended = {arm: (rows["status"] != "not_run").cumprod().sum() for arm, rows in full.groupby("arm")}
+    return tuple(int(ended.get(arm, 0)) for arm in range(len(plan.study.arms)))
+
+
+def looks_of(plan: StudyPlan) -> Looks:
+    """When a plan's data was looked at: as planned, or when reports were read."""
+    if plan.looks:
+        return Looks(plan.looks)
+    return Looks(plan.shown, by_hand=True) if len(plan.shown) > 1 else Looks()
+
+
 def conclude_all(plans: Sequence[StudyPlan], tables: Mapping[str, pa.Table]) -> dict[str, Conclusion]:
     """What each study found, by its name."""
     trials, epochs = (tables[name].to_pandas() for name in ("trials", "epochs"))
     right = right_answers(tables["predictions"])
     return {
         plan.study.name: conclude(
-            judge_study(gather(plan.study, trials, epochs, right), plan.looks), trials_of(trials, plan.study)
+            judge_study(gather(plan.study, trials, epochs, right), looks_of(plan)), trials_of(trials, plan.study)
         )
         for plan in plans
     }

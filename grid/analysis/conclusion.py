@@ -12,6 +12,7 @@ import pandas as pd
 
 from grid.analysis.collapse import collapses
 from grid.analysis.evidence import Evidence
+from grid.analysis.inference import ALPHA
 from grid.analysis.summaries import STATUSES
 from grid.analysis.verdicts import Judgement
 from grid.analysis.wording import difference_in_words
@@ -57,7 +58,7 @@ def conclude(judgement: Judgement, trials: pd.DataFrame) -> Conclusion:
         return Conclusion(judgement, f"There is no answer: no arm can be judged ({_how_trials_stand(trials)}).")
     best, *others = contest
     start = _so_far(trials)
-    notes = (*_edges(evidence, best), *_left_out(evidence), *_collapsed(evidence))
+    notes = (*_edges(evidence, best), *_left_out(evidence), *_collapsed(evidence), *_shown_before(judgement))
     if not others:
         return Conclusion(judgement, f"{start}{_alone(evidence, best)}", notes, best)
     runner_up = judgement.compared(best, others[0])
@@ -178,6 +179,19 @@ def _collapsed(evidence: Evidence) -> list[str]:
         f"Seed {found.seed} of {label[found.arm]} collapsed: {percent(found.acc)} on test, where its others are at "
         f"{percent(found.next_acc)} or more. How often that happens, few seeds can't say."
         for found in collapses(evidence)
+    ]
+
+
+def _shown_before(judgement: Judgement) -> list[str]:
+    """That earlier reports were read, which costs this one."""
+    looks = judgement.looks
+    if not looks.by_hand or len(looks.num_seeds) < 2:
+        return []
+    seeds = ", ".join(str(max(look)) for look in looks.num_seeds[:-1])
+    number = len(looks.num_seeds)
+    return [
+        f"Verdicts were shown before, at {seeds} seeds. Whoever reads them and adds seeds has several chances to err, "
+        f"so what this report, number {number}, finds may err in {percent(ALPHA / number / (number + 1))}, not 5 %."
     ]
 
 

@@ -28,7 +28,7 @@ import numpy as np
 from grid.analysis.cases import Case, Demand, Hypothesis
 from grid.analysis.estimates import effect_of, p_of_case, p_of_share, p_values, why_not
 from grid.analysis.evidence import Evidence
-from grid.analysis.inference import ALPHA, Array, holm, look_levels, seeds_to_find
+from grid.analysis.inference import ALPHA, Array, holm, look_levels, report_levels, seeds_to_find
 
 BETTER, EQUAL, WINNERS = 0.8, 0.1, 0.1
 """Shares of the error rate: for findings that one is better, that two are equal, and for who may be the best."""
@@ -40,6 +40,32 @@ LAST_STEP = 0.5
 """Holm's steps over pairs with moderated variances end where this share of them is left: at a higher level the tails
 of a wild arm, which the others say nothing of, count. Where half of the pairs truly differ, equal ones are found
 different in 8 % of studies of four arms without this, in 5 with it."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """When the data was looked at.
+
+    Attributes:
+        num_seeds: Seeds of each arm at each look, oldest first; empty for one look at everything.
+        by_hand: Whether these are reports that someone read, not looks that were planned.
+    """
+
+    num_seeds: tuple[tuple[int, ...], ...] = ()
+    by_hand: bool = False
+
+    def views(self, evidence: Evidence) -> list[tuple[float, Evidence]]:
+        """The error rate of each look and what it saw."""
+        if not self.num_seeds:
+            return [(ALPHA, evidence)]
+        levels = (report_levels if self.by_hand else look_levels)(len(self.num_seeds))
+        seen = (dataclasses.replace(evidence, num_seeds=num_seeds) for num_seeds in self.num_seeds)
+        return list(zip(levels.tolist(), seen, strict=True))
+
+    @property
+    def next_level(self) -> float:
+        """The error rate of the next look; that of the only one if none was planned."""
+        return float(look_levels(len(self.num_seeds) + 1)[-1]) if self.num_seeds else ALPHA
 
 
 @dataclass(frozen=True)
@@ -81,7 +107,7 @@ def judge(
     evidence: Evidence,
     claimed: Sequence[Hypothesis],
     others: Sequence[Hypothesis],
-    looks: Sequence[Sequence[int]] = (),
+    looks: "Looks | None" = None,
 ) -> list[Finding]:
     """Tests everything at once; findings of `claimed`, then of `others`.
 
@@ -89,14 +115,14 @@ def judge(
         evidence: The trials.
         claimed: What was claimed beforehand; half of the error rate is for it.
         others: All else.
-        looks: Number of seeds of each arm at each look, oldest first; a single look at everything if empty.
+        looks: When the data was looked at; once, at everything, if None.
     """
+    looks = looks or Looks()
     hypotheses = [*claimed, *others]
     groups = [len(claimed), len(others)]
-    levels = look_levels(len(looks)) if looks else np.array([ALPHA])
     found = np.zeros((3, len(hypotheses)), dtype=bool)  # for, against, equal
     p, p_alone, p_equal = np.full((3, len(hypotheses)), np.nan)
-    for level, view in zip(levels, views_of(evidence, looks), strict=True):
+    for level, view in looks.views(evidence):
         supports, contradicts, equal = _p_sides(view, hypotheses)
         p_alone = np.minimum(1, 2 * np.fmin(supports, contradicts))
         corrected = _corrected(p_alone, groups)
@@ -110,16 +136,11 @@ def judge(
         found |= np.stack([decided & towards, decided & ~towards, equality <= ALPHA])
         p, p_equal = np.fmin(p, corrected), np.fmin(p_equal, equality)
     direction = found[0].astype(int) - found[1]
-    alpha = _left(groups, (direction == 0) & ~found[2] & ~np.isnan(p), len(looks))
+    alpha = _left(groups, (direction == 0) & ~found[2] & ~np.isnan(p), looks.next_level)
     return [
         Finding(int(direction[i]), bool(found[2, i]), *map(float, (p[i], alpha[i], p_alone[i], p_equal[i])))
         for i in range(len(hypotheses))
     ]
-
-
-def views_of(evidence: Evidence, looks: Sequence[Sequence[int]]) -> list[Evidence]:
-    """What each look saw; everything if there are none."""
-    return [dataclasses.replace(evidence, num_seeds=tuple(num_seeds)) for num_seeds in looks] or [evidence]
 
 
 def _p_sides(view: Evidence, hypotheses: Sequence[Hypothesis]) -> Array:
@@ -135,9 +156,9 @@ def _corrected(p: Array, groups: Sequence[int]) -> Array:
     return np.concatenate([np.minimum(holm(part) * len(parts), 1) for part in parts]) if parts else p
 
 
-def _left(groups: Sequence[int], still_open: Array, num_looks: int) -> Array:
+def _left(groups: Sequence[int], still_open: Array, next_level: float) -> Array:
     """One-sided error rate that each hypothesis has left at the next look."""
-    level = BETTER * (look_levels(num_looks + 1)[-1] if num_looks else ALPHA)
+    level = BETTER * next_level
     parts = [part for part in np.split(still_open, np.cumsum(groups)[:-1]) if len(part)]
     shares = [np.full(len(part), level / 2 / len(parts) / max(part.sum(), 1)) for part in parts]
     return np.concatenate([np.zeros(0), *shares])

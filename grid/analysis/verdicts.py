@@ -12,15 +12,15 @@ opposite claims no more than one is reproduced, and none that a finding on the s
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
 
 from grid.analysis.cases import Hypothesis, pair, pair_hypothesis
 from grid.analysis.estimates import Estimate, estimate, p_values
 from grid.analysis.evidence import Evidence
-from grid.analysis.family import Finding, judge, seeds_needed
+from grid.analysis.family import Finding, Looks, judge, seeds_needed
 from grid.analysis.hypotheses import hypothesis_of
 from grid.analysis.winners import may_be_best
 from grid.formats import quoted
@@ -91,12 +91,14 @@ class Judgement:
         pairs: Every comparison of two arms that was made, by the lower and the higher index.
         verdicts: One entry a claim, in the question's order.
         winners: The arms of which one is the best with 95 % confidence (`grid.analysis.winners`).
+        looks: When the data was looked at.
     """
 
     evidence: Evidence
     pairs: dict[tuple[int, int], Finding]
     verdicts: tuple[ClaimVerdict, ...]
     winners: frozenset[int] = frozenset()
+    looks: Looks = field(default_factory=Looks)
 
     def compared(self, first: int, second: int) -> Comparison | None:
         """The comparison of two arms; None if it was not made."""
@@ -113,7 +115,7 @@ class Judgement:
         return found is not None and found.direction == (1 if first < second else -1)
 
 
-def judge_study(evidence: Evidence, looks: Sequence[Sequence[int]] = ()) -> Judgement:
+def judge_study(evidence: Evidence, looks: Looks | None = None) -> Judgement:
     """Tests all claims and all pairs of arms of a study as one family."""
     study = evidence.study
     claims = [claim for claim in study.claims if not_comparable(claim, study) is None]
@@ -126,7 +128,7 @@ def judge_study(evidence: Evidence, looks: Sequence[Sequence[int]] = ()) -> Judg
         for claim, hypothesis, finding in zip(claims, hypotheses, findings[: len(claims)], strict=True)
     }
     verdicts = tuple(judged.get(claim.name) or _elsewhere(claim, study) for claim in study.claims)
-    return Judgement(evidence, found, verdicts, may_be_best(evidence, pairs, found, looks))
+    return Judgement(evidence, found, verdicts, may_be_best(evidence, pairs, found, looks), looks or Looks())
 
 
 def not_comparable(claim: Claim, study: Study) -> str | None:

@@ -21,14 +21,13 @@ import numpy as np
 from grid.analysis.cases import Demand, pair
 from grid.analysis.estimates import p_values
 from grid.analysis.evidence import Evidence
-from grid.analysis.family import WINNERS, Finding, views_of
-from grid.analysis.inference import ALPHA, look_levels
+from grid.analysis.family import WINNERS, Finding, Looks
 
 Pairs = Sequence[tuple[int, int]]
 
 
 def may_be_best(
-    evidence: Evidence, pairs: Pairs, found: Mapping[tuple[int, int], Finding], looks: Sequence[Sequence[int]] = ()
+    evidence: Evidence, pairs: Pairs, found: Mapping[tuple[int, int], Finding], looks: Looks | None = None
 ) -> frozenset[int]:
     """The arms of which one is the best with 95 % confidence.
 
@@ -36,15 +35,14 @@ def may_be_best(
         evidence: The trials.
         pairs: The comparisons that are made.
         found: What was found of each, among all of them.
-        looks: Number of seeds of each arm at each look, as for `judge`.
+        looks: When the data was looked at, as for `judge`.
 
     Returns:
         The set; empty if no two arms can be compared.
     """
-    levels = look_levels(len(looks)) if looks else np.array([ALPHA])
     out = {arms[0 if finding.direction < 0 else 1] for arms, finding in found.items() if finding.direction}
     compared: set[int] = set()
-    for level, view in zip(levels, views_of(evidence, looks), strict=True):
+    for level, view in (looks or Looks()).views(evidence):
         p = _p_of_being_below(view, pairs)
         compared |= p.keys()
         out |= {arm for arm, values in p.items() if min(values) * len(values) <= WINNERS * level}

@@ -270,7 +270,7 @@ def _verdict_row(plan: StudyPlan, verdict: ClaimVerdict) -> dict[str, Any]:
         "finding": verdict_in_words(verdict, study),
         "p_value": None if np.isnan(verdict.p) else verdict.p,
         "seeds_needed": verdict.seeds_needed,
-        "num_looks": max(len(plan.looks), 1),
+        "num_looks": max(len(plan.looks or plan.shown), 1),
         "claims_sha256": claims_hash(study.claims),
         "trials": list(verdict.fingerprints),
     }
@@ -301,7 +301,7 @@ def _comparison_row(plan: StudyPlan, judgement: Judgement, first: int, second: i
         "finding": finding_word(found),
         "method": "moderated" if moderated else "paired",
         "d0": moderation.df if moderation and moderated else None,
-        "num_looks": max(len(plan.looks), 1),
+        "num_looks": max(len(plan.looks or plan.shown), 1),
         "first_may_be_best": first in judgement.winners,
         "second_may_be_best": second in judgement.winners,
     }

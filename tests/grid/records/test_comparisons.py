@@ -87,3 +87,20 @@ def test_every_pair_that_can_be_compared_is_a_row_of_the_same_columns(tmp_path: 
     assert table.schema.equals(COMPARISONS, check_metadata=False)
     (row,) = table.to_pylist()
     assert (row["first_label"], row["second_label"], row["method"], row["d0"]) == ("A", "B", "paired", None)
+
+
+def test_the_plan_remembers_at_which_seeds_verdicts_were_shown(tmp_path: Path) -> None:
+    plan, root = folder_of(tmp_path, "ABC", 3, with_claims=False)
+    folder = ResultsFolder(root)
+    folder.report()
+    (kept,) = folder.read_plans()
+    assert kept.shown == ((3, 3, 3),), "the same report again is no other look"
+    grown = make_plan(plan.study.model_copy(update={"seeds": (0, 1, 2, 3, 4)}), DATA_FINGERPRINT)
+    known_truth.fill(grown, root / "ledger")
+    folder.save_plans([grown])
+    folder.report()
+    (kept,) = folder.read_plans()
+    assert kept.shown == ((3, 3, 3), (5, 5, 5))
+    page = (root / f"{plan.study.name}.html").read_text(encoding="utf-8")
+    assert "Verdicts were shown before, at 3 seeds." in page
+    assert set(pd.read_parquet(root / "comparisons.parquet")["num_looks"]) == {2}

@@ -21,11 +21,13 @@ class Subject:
             of a curve between two arms; `fit`: the share of trainings with a fit.
         arms: One arm, or two, the first above the second.
         measure: The measure, the curve or the fit.
+        over: Of a level, what its interval speaks of: `seeds`, `images` or `both`.
     """
 
     kind: Kind
     arms: tuple[int, ...]
     measure: str = "test_acc"
+    over: str = "seeds"
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def conclude(judgement: Judgement, trials: pd.DataFrame) -> Conclusion:
     winners = tuple(arm for arm in contest if arm in judgement.winners)
     behind = tuple(arm for arm in others if judgement.is_better(best, arm))
     sentence = start + _sentence(judgement, best, others, winners, behind)
-    return Conclusion(judgement, sentence, notes, best, winners, behind)
+    return Conclusion(judgement, sentence, (*notes, *_picked(evidence, best, winners)), best, winners, behind)
 
 
 def _sentence(
@@ -170,6 +170,17 @@ def _left_out(evidence: Evidence) -> list[str]:
         f"Not compared: {', '.join(labels) if len(labels) <= MAX_NAMED else plural(len(labels), 'arm')} "
         f"{reason if len(labels) == 1 else _of_many(reason)}."
         for reason, labels in reasons.items()
+    ]
+
+
+def _picked(evidence: Evidence, best: int, winners: Sequence[int]) -> list[str]:
+    """That the figure of an arm that was picked among others like it is too high."""
+    if best not in winners or len(winners) == 1:
+        return []
+    at = percent(evidence.measure(best, "test_acc").mean)
+    return [
+        f"{_labels(evidence)[best]} was picked for coming out highest, partly by luck that validation and test "
+        f"share: its own {at} on test is probably a little too high."
     ]
 
 

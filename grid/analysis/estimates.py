@@ -62,7 +62,8 @@ def p_of_case(case: Case, met: Mapping[Demand, float]) -> float:
 def estimate(evidence: Evidence, subject: Subject) -> Estimate:
     """What the trials say of a subject, with all seeds that the evidence shows."""
     effect = effect_of(evidence, subject)
-    shown = None if effect is None or subject.kind == "fit" else interval(effect)
+    known = effect is not None and subject.kind != "fit" and not (subject.kind == "delay" and effect.seed_se == 0)
+    shown = interval(effect) if effect is not None and known else None
     arms = [(arm,) for arm in subject.arms] if subject.kind == "pair" else [subject.arms]
     fingerprints = tuple(f for group in arms for f in evidence.fingerprints(*group))
     return Estimate(subject, effect, shown, why_not(evidence, subject), fingerprints)
@@ -98,7 +99,7 @@ def effect_of(evidence: Evidence, subject: Subject) -> Effect | None:
         case "roughness":
             return evidence.roughness_gap(first, last, subject.measure)
         case "level":
-            return evidence.measure(first, subject.measure) if evidence.seeds(first) else None
+            return evidence.measure(first, subject.measure, subject.over) if evidence.seeds(first) else None
         case "fit":
             fits = evidence.fits(first)
             return Effect(fits.count(subject.measure) / len(fits), np.nan, len(fits)) if fits else None

@@ -138,8 +138,14 @@ class Evidence:
         """Right answers of an arm, `(S, N)`."""
         return np.stack([self.right[str(self.arms[arm].trials.loc[seed, "fingerprint"])] for seed in seeds])
 
-    def measure(self, arm: int, name: str) -> Effect:
-        """A final measure of an arm over its seeds, on the very images of this data set."""
+    def measure(self, arm: int, name: str, over: str = "seeds") -> Effect:
+        """A final measure of an arm: over `seeds` on these very images, or test accuracy over `images` or `both`."""
+        if over == "both":
+            return crossed_effect(self.answers(arm, self.seeds(arm)))
+        if over == "images":
+            by_image = self.answers(arm, self.seeds(arm)).mean(axis=0)
+            image_se = float(by_image.std(ddof=1) / np.sqrt(len(by_image)))
+            return Effect(float(by_image.mean()), 0.0, len(self.seeds(arm)), image_se)
         return seed_effect(self.arms[arm].trials.loc[self.seeds(arm), name].astype(float))
 
     def fits(self, arm: int) -> list[str]:
@@ -148,8 +154,14 @@ class Evidence:
 
     def curve_gap(self, first: int, second: int, curve: str) -> Effect | None:
         """By how many epochs `first` is later than `second` to the same level of a curve, seed by seed."""
-        gaps = [epochs_behind(*self._curves(first, second, seed, curve)) for seed in self.seeds(first, second)]
-        return seed_effect([gap for gap in gaps if gap is not None]) if gaps else None
+        pairs = [self._curves(first, second, seed, curve) for seed in self.seeds(first, second)]
+        gaps = np.array([epochs_behind(*pair) for pair in pairs])
+        longest = [max(map(len, pair)) - 1 for pair in pairs]
+        if len(gaps) > 1 and (np.abs(gaps) >= longest).any() and np.ptp(np.sign(gaps)) == 0:
+            # a delay beyond the end of training is not seen, so values pile up there and their spread says nothing:
+            # what remains is that each seed fell on one side
+            return Effect(float(gaps.mean()), 0.0, len(gaps))
+        return seed_effect(gaps) if len(gaps) else None
 
     def roughness_gap(self, first: int, second: int, curve: str) -> Effect | None:
         """How much more of its way `first` goes backwards than `second` (see `roughness`), seed by seed."""

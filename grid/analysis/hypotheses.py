@@ -61,7 +61,7 @@ def _best(claim: BestClaim, evidence: Evidence) -> Hypothesis:
 
 def _level(arm: int, level: LevelClaim) -> tuple[Demand, tuple[Demand, ...]]:
     """What an arm has to reach, and what would show that it does not."""
-    subject = Subject("level", (arm,), level.measure)
+    subject = Subject("level", (arm,), level.measure, level.judged_over)
     if level.about is not None:
         low, high = level.about - (level.within or 0), level.about + (level.within or 0)
         return Demand(subject, low, high), (Demand(subject, low=high), Demand(subject, high=low))

@@ -18,6 +18,11 @@ MEASURES = {
     "train_loss": "train loss",
     "val_loss": "validation loss",
 }
+OVER = {
+    "seeds": ", over seeds on these very images",
+    "images": ", over images for these very trainings",
+    "both": ", over seeds and images",
+}
 LOSSES = {"test_loss", "train_loss", "val_loss"}
 
 
@@ -38,6 +43,9 @@ def verdict_in_words(verdict: ClaimVerdict, study: Study) -> str:
         case "delay":
             when = f"{number(abs(seen.effect.mean), 1)} epochs {'later' if seen.effect.mean > 0 else 'earlier'}"
             what = f"{labels[0]} comes to the same {MEASURES[seen.subject.measure]} {when} than {labels[1]}"
+            if seen.interval is None and seen.effect.num_seeds > 1:
+                seeds = plural(seen.effect.num_seeds, "seed")
+                return f"{what}, as far as training went, on each of {seeds}; a coin a seed{corrected}."
             return f"{what}: {_interval(seen, 1)}{corrected}."
         case "roughness":
             size = number(100 * abs(seen.effect.mean), 1)
@@ -47,7 +55,9 @@ def verdict_in_words(verdict: ClaimVerdict, study: Study) -> str:
         case "level":
             value = level_in_words(float(seen.effect.mean), seen.subject.measure)
             scale = 1 if seen.subject.measure in LOSSES else 100
-            return f"{labels[0]} is at {value} {MEASURES[seen.subject.measure]}: {_interval(seen, scale)}{corrected}."
+            over = OVER[seen.subject.over]
+            what = f"{labels[0]} is at {value} {MEASURES[seen.subject.measure]}"
+            return f"{what}: {_interval(seen, scale)}{over}{corrected}."
         case "fit":
             hits, of = round(seen.effect.mean * seen.effect.num_seeds), plural(seen.effect.num_seeds, "seed")
             return f"{labels[0]} is {seen.subject.measure} on {hits} of {of}{corrected}."

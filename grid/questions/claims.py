@@ -90,6 +90,9 @@ class LevelClaim(Frozen):
         within: and how far it may be from there.
         at_least: What it reaches.
         at_most: What it does not exceed.
+        over: What the interval speaks of: other `seeds` on these very test images, other `images` for these very
+            trainings, or `both`, which is what is meant if nothing is given. Of anything but test accuracy, right
+            answers image by image are not kept, so there it is `seeds`.
     """
 
     arm: Selector
@@ -98,6 +101,7 @@ class LevelClaim(Frozen):
     within: float | None = Field(default=None, gt=0)
     at_least: float | None = Field(default=None, ge=0)
     at_most: float | None = Field(default=None, ge=0)
+    over: Literal["seeds", "images", "both"] | None = None
 
     @model_validator(mode="after")
     def _is_one_level(self) -> Self:
@@ -106,7 +110,14 @@ class LevelClaim(Frozen):
             raise ValueError("give about and within, or at_least, or at_most")
         if self.measure != "test_loss" and max(*levels, self.within or 0) > 1:
             raise ValueError(f"{self.measure} is a fraction: 0.8 is 80 %")
+        if self.measure != "test_acc" and self.over in ("images", "both"):
+            raise ValueError(f"over: {self.over} is for test_acc; of {self.measure} only seeds can be judged")
         return self
+
+    @property
+    def judged_over(self) -> Literal["seeds", "images", "both"]:
+        """What its interval speaks of."""
+        return self.over or ("both" if self.measure == "test_acc" else "seeds")
 
 
 class CurveClaim(Frozen, populate_by_name=True):
@@ -192,6 +203,9 @@ class Claim(Frozen):
 def claims_hash(claims: Iterable[Claim]) -> str:
     """SHA-256, as hexadecimal digits, of what is claimed, whatever the order: proof of what stood there at the time."""
     content = [claim.model_dump(mode="json") for claim in sorted(claims, key=lambda claim: claim.name)]
+    for level in (claim["level"] for claim in content if claim["level"]):
+        if level["over"] is None:  # claims that were hashed before this could be said have the same hash
+            del level["over"]
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

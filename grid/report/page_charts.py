@@ -65,7 +65,8 @@ def _final(mine: pd.DataFrame, study: Study) -> list[Chart | None]:
         _chart(
             "final",
             "Accuracy after the last epoch",
-            "Every arm, the highest validation accuracy on top. The bar is the 95 % interval of the mean over seeds.",
+            "Every arm, the highest validation accuracy on top. The bar is the 95 % interval of the mean over seeds, "
+            "on these very images.",
             final_measures(mine, study),
         ),
         *(

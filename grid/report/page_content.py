@@ -11,6 +11,7 @@ import pandas as pd
 from cifar_models.config import TrainConfig
 from grid.analysis.conclusion import Conclusion
 from grid.analysis.fit import ArmFit, arm_fit, rules, window_in_words
+from grid.analysis.inference import interval
 from grid.analysis.summaries import STATUSES, arm_summaries, ranking, trials_of
 from grid.formats import NOTHING, count, number, percent, plural, seconds, status_words, unbroken
 from grid.questions.study import Study
@@ -121,7 +122,7 @@ def make_page(
         counts=[(status_words(status), total) for status, total in totals if total],
         budget=_budget(study, mine),
         charts=make_charts(mine, epochs, study, conclusion),
-        arms=[_arm_row(rows[arm], fits[arm]) for arm in ranking(summaries)],
+        arms=[_arm_row(rows[arm], fits[arm], _ends(conclusion, arm)) for arm in ranking(summaries)],
         failures=_failures(mine),
         shared=_shared_settings(study),
         trials=[_trial_row(row) for row in mine.to_dict("records")],
@@ -184,7 +185,7 @@ def _seeds(mine: pd.DataFrame) -> str:
     )
 
 
-def _arm_row(summary: dict[Hashable, Any], fit: ArmFit) -> list[Value]:
+def _arm_row(summary: dict[Hashable, Any], fit: ArmFit, ends: str) -> list[Value]:
     unfinished = {status_words(s): int(summary[s]) for s in STATUSES if s != "ok" and summary[s]}
     return [
         Value(str(summary["label"]), str(summary["label"])),
@@ -194,7 +195,7 @@ def _arm_row(summary: dict[Hashable, Any], fit: ArmFit) -> list[Value]:
             "\n".join(f"{amount} {status}" for status, amount in unfinished.items()),
         ),
         Value(percent(summary["val_acc_mean"]), _key(summary["val_acc_mean"])),
-        Value(percent(summary["test_acc_mean"]), _key(summary["test_acc_mean"]), _ends(summary)),
+        Value(percent(summary["test_acc_mean"]), _key(summary["test_acc_mean"]), ends),
         Value(number(summary["test_loss_mean"], 3), _key(summary["test_loss_mean"])),
         Value(fit.text or NOTHING, fit.position, "\n".join(f"{amount} {name}" for name, amount in fit.others)),
         Value(count(summary["num_parameters"]), _key(summary["num_parameters"])),
@@ -202,10 +203,13 @@ def _arm_row(summary: dict[Hashable, Any], fit: ArmFit) -> list[Value]:
     ]
 
 
-def _ends(summary: dict[Hashable, Any]) -> str:
-    if not summary["test_acc_n"] > 1:
+def _ends(conclusion: Conclusion, arm: int) -> str:
+    """The 95 % interval of an arm's test accuracy, over seeds and images; empty for one that is not compared."""
+    evidence = conclusion.judgement.evidence
+    if evidence.arms[arm].why_not is not None or len(evidence.seeds(arm)) < 2:
         return ""
-    return f"{number(summary['test_acc_low'] * 100, 1)} to {number(summary['test_acc_high'] * 100, 1)}"
+    ends = interval(evidence.measure(arm, "test_acc", "both"))
+    return f"{number(ends.low * 100, 1)} to {number(ends.high * 100, 1)}" if ends else ""
 
 
 def _key(value: float) -> float | None:

@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 
+from grid.analysis.cases import Subject
 from grid.analysis.collapse import is_collapsed
 from grid.analysis.conclusion import Conclusion, conclude
+from grid.analysis.estimates import estimate
 from grid.analysis.evidence import Evidence, gather
 from grid.analysis.family import Looks
-from grid.analysis.inference import ALPHA
+from grid.analysis.inference import ALPHA, half_width, p_above
 from grid.analysis.verdicts import judge_study
-from grid.questions.claims import Claim
+from grid.questions.claims import Claim, claims_hash
 from grid.questions.study import Study
 from tests.grid.analysis.simulated import Trainings, World, draw_trainings, equal_arms
 from tests.grid.constructed import epochs_frame, small_study, trials_frame
@@ -94,3 +96,40 @@ def test_reports_that_were_read_before_cost_later_ones_and_are_named() -> None:
     (note,) = [note for note in conclude(third, trials).notes if "shown before" in note]
     assert "at 3, 4 seeds" in note and "0.4 %" in note
     assert not any("shown before" in note for note in conclude(fresh, trials).notes)
+
+
+def test_a_level_is_judged_over_seeds_and_images_unless_it_is_said_otherwise() -> None:
+    trainings = draw_trainings(World(equal_arms(2), num_images=500), 6, np.random.default_rng(3))
+    evidence, _ = evidence_of(trainings)
+    seeds, images, both = (evidence.measure(0, "test_acc", over) for over in ("seeds", "images", "both"))
+    assert seeds.mean == pytest.approx(images.mean) == pytest.approx(both.mean)
+    assert (seeds.image_se, images.seed_se) == (0, 0)
+    by_image = trainings.right[0].mean(axis=0)
+    assert images.image_se == pytest.approx(by_image.std(ddof=1) / 500**0.5)
+    assert both.image_se > 0 and half_width(both) > max(half_width(seeds), half_width(images)) * 0.95
+
+
+def test_a_level_claim_says_what_it_is_over_and_old_hashes_stay() -> None:
+    def claim(**level: object) -> Claim:
+        return Claim(name="x", says="x", source="x", level={"arm": "A", "at_least": 0.8} | level)  # type: ignore[arg-type]
+
+    assert claim(measure="test_acc").level.judged_over == "both"  # type: ignore[union-attr]
+    assert claim(measure="val_acc").level.judged_over == "seeds"  # type: ignore[union-attr]
+    with pytest.raises(ValueError, match="only seeds can be judged"):
+        claim(measure="val_acc", over="images")
+    assert (
+        claims_hash([claim(measure="test_acc")]) == "ff032987af496de2e36ce8ebe86cc3618d89cb11563f98136f02898faa316eaf"
+    )
+    assert claims_hash([claim(measure="test_acc", over="seeds")]) != claims_hash([claim(measure="test_acc")])
+
+
+def test_delays_that_pile_up_at_the_longest_possible_are_coins_not_certainty() -> None:
+    evidence, _ = evidence_of(draw_trainings(World(equal_arms(2), num_images=200), 3, np.random.default_rng(3)))
+    for seed in range(3):
+        for arm, curve in ((0, [0.1, 0.11, 0.12]), (1, [0.5, 0.6, 0.7])):
+            evidence.epochs[f"{arm}-{seed}"].loc[:, "val_acc"] = curve[: len(evidence.epochs[f"{arm}-{seed}"])]
+    gap = evidence.curve_gap(0, 1, "val_acc")
+    assert gap is not None and gap.seed_se == 0
+    assert p_above(gap) == 1 / 8
+    seen = estimate(evidence, Subject("delay", (0, 1), "val_acc"))
+    assert seen.interval is None, "never 3.0 to 3.0"

@@ -4,6 +4,7 @@ Only trials at full budget count. An arm of which a seed diverged is not compare
 flatter it. Seeds that are missing for another reason (an error, an interruption) are left out of a comparison.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -89,6 +90,11 @@ class Evidence:
     def val_acc(self, arm: int) -> float:
         """Mean validation accuracy after the last epoch, over the seeds that are ok."""
         return float(self.arms[arm].trials["val_acc"].mean())
+
+    def train_s(self, arm: int) -> float:
+        """Mean seconds that a trial of an arm takes; NaN if none says."""
+        trials = self.arms[arm].trials
+        return float(trials["wall_s"].mean()) if "wall_s" in trials else math.nan
 
     def seeds(self, *arms: int) -> list[int]:
         """The seeds that all of some arms have, as far as this look goes."""

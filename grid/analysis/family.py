@@ -164,12 +164,12 @@ def _left(groups: Sequence[int], still_open: Array, next_level: float) -> Array:
     return np.concatenate([np.zeros(0), *shares])
 
 
-def seeds_needed(evidence: Evidence, case: Case, alpha: float) -> int | None:
-    """Seeds at which a case would probably be shown; None if no number would."""
+def seeds_needed(evidence: Evidence, case: Case, alpha: float, *, sure: bool = False) -> int | None:
+    """Seeds at which a case would probably be shown, or surely (`seeds_to_find`); None if no number is known."""
     if not case.groups:
         return None
     left = alpha / len(case.groups) / case.choices
-    groups = [[_seeds(evidence, demand, left) for demand in group] for group in case.groups if group]
+    groups = [[_seeds(evidence, demand, left, sure) for demand in group] for group in case.groups if group]
     return min((max(n for n in group if n) for group in groups if None not in group), default=None)
 
 
@@ -178,7 +178,7 @@ def _at(level: float, p: Array) -> Array:
     return np.minimum(p * (ALPHA / level), 1)
 
 
-def _seeds(evidence: Evidence, demand: Demand, alpha: float) -> int | None:
+def _seeds(evidence: Evidence, demand: Demand, alpha: float, sure: bool) -> int | None:
     """Seeds at which a demand would probably be met; those there are if it is already."""
     effect = effect_of(evidence, demand.subject) if why_not(evidence, demand.subject) is None else None
     if effect is None:
@@ -186,6 +186,6 @@ def _seeds(evidence: Evidence, demand: Demand, alpha: float) -> int | None:
     if p_values(evidence, [demand])[demand] <= alpha:
         return int(effect.num_seeds)
     if demand.subject.kind != "fit":
-        return seeds_to_find(effect, alpha, demand.low, demand.high)
+        return seeds_to_find(effect, alpha, demand.low, demand.high, sure=sure)
     later = range(int(effect.num_seeds) + 1, MAX_SHARE_SEEDS)
     return next((n for n in later if p_of_share(demand, effect._replace(num_seeds=n)) <= alpha), None)

@@ -12,12 +12,12 @@ opposite claims no more than one is reproduced, and none that a finding on the s
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
 
-from grid.analysis.cases import Hypothesis, pair, pair_hypothesis
+from grid.analysis.cases import Demand, Hypothesis, pair, pair_hypothesis
 from grid.analysis.estimates import Estimate, estimate, p_values
 from grid.analysis.evidence import Evidence
 from grid.analysis.family import Finding, Looks, judge, seeds_needed
@@ -36,16 +36,31 @@ MAX_ARMS = 100
 
 
 @dataclass(frozen=True)
+class Advice:
+    """What would decide something open, also if it is not quite as it seems.
+
+    Attributes:
+        seeds: Seeds of an arm.
+        trials: Trials that this adds.
+        train_s: Seconds of training that these take; NaN if no trial says.
+    """
+
+    seeds: int
+    trials: int
+    train_s: float
+
+
+@dataclass(frozen=True)
 class ClaimVerdict:
     """What came of a claim.
 
     Attributes:
-        claim: The claim.
-        verdict: What the evidence says of it.
-        deciding: The estimate that it hangs on; None if there is none.
-        p: Corrected p-value; NaN if it was not tested.
-        why_not: Why it could not be judged, as a clause; None if it could.
-        seeds_needed: Seeds that would probably decide an inconclusive one; None if it is decided or none would.
+        claim: The claim. verdict: What the evidence says of it. deciding: The estimate that it hangs on; None if there
+        is none. p: Corrected p-value; NaN if it was not tested. why_not: Why it could not be judged, as a clause; None
+        if it could. seeds_needed: Seeds that would probably decide an inconclusive one if all is as it seems, by which
+        seeds are given to
+            what is cheapest; None if it is decided or none would.
+        advice: What would decide it for those who ask; None if it is decided or that can't be known yet.
         fingerprints: The trials that it rests on.
         arms: Their arms.
         equal: Whether equality within the margin was shown, beside what the verdict says.
@@ -57,6 +72,7 @@ class ClaimVerdict:
     p: float = math.nan
     why_not: str | None = None
     seeds_needed: int | None = None
+    advice: Advice | None = None
     fingerprints: tuple[str, ...] = ()
     arms: frozenset[int] = frozenset()
     equal: bool = False
@@ -199,16 +215,27 @@ def _verdict(claim: Claim, hypothesis: Hypothesis, finding: Finding, evidence: E
         p=finding.p_equal if verdict == "practically equal" else finding.p,
         why_not=seen.why_not,
         seeds_needed=_seeds_needed(evidence, hypothesis, finding),
+        advice=_advice(evidence, hypothesis, finding, demands),
         fingerprints=tuple(dict.fromkeys(trials)),
         arms=frozenset(arm for demand in demands for arm in demand.subject.arms),
         equal=finding.equal,
     )
 
 
-def _seeds_needed(evidence: Evidence, hypothesis: Hypothesis, finding: Finding) -> int | None:
+def _advice(evidence: Evidence, hypothesis: Hypothesis, finding: Finding, demands: Sequence[Demand]) -> Advice | None:
+    seeds = _seeds_needed(evidence, hypothesis, finding, sure=True)
+    if seeds is None:
+        return None
+    arms = {arm for demand in demands for arm in demand.subject.arms}
+    added = {arm: max(seeds - len(evidence.seeds(arm)), 0) for arm in arms}
+    train_s = sum(number * evidence.train_s(arm) for arm, number in added.items())
+    return Advice(seeds, sum(added.values()), train_s)
+
+
+def _seeds_needed(evidence: Evidence, hypothesis: Hypothesis, finding: Finding, *, sure: bool = False) -> int | None:
     """Seeds that would probably settle what is open, in whatever way; None if nothing is, or no number would."""
     cases = (hypothesis.supports, hypothesis.contradicts, hypothesis.equal) if finding.is_open else ()
-    needed = (seeds_needed(evidence, case, finding.alpha) for case in cases)
+    needed = (seeds_needed(evidence, case, finding.alpha, sure=sure) for case in cases)
     return min((number for number in needed if number is not None), default=None)
 
 

@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from grid.analysis.estimates import Estimate
-from grid.analysis.inference import MAX_SEEDS
 from grid.analysis.verdicts import ClaimVerdict
-from grid.formats import NOTHING, number, percent, plural, quoted, signed
+from grid.formats import NOTHING, number, percent, plural, quoted, seconds, signed
 from grid.questions.study import Study
 
 MEASURES = {
@@ -80,9 +79,11 @@ def advice_in_words(verdict: ClaimVerdict) -> str:
         return "Give it three seeds or more."
     if verdict.why_not is not None:
         return ""
-    if verdict.seeds_needed is None:
-        return f"Not even {MAX_SEEDS:,} seeds would decide it on this test set, if it is as it seems."
-    return f"About {verdict.seeds_needed:,} seeds would decide it, if it is as it seems."
+    if verdict.advice is None:
+        return "How many seeds would decide it can't be known yet; a few more would tell."
+    advice = verdict.advice
+    took = "" if math.isnan(advice.train_s) else f", {seconds(advice.train_s)} of training"
+    return f"About {advice.seeds:,} seeds would decide it ({plural(advice.trials, 'more trial')}{took})."
 
 
 def difference_in_words(seen: Estimate) -> str:

@@ -269,7 +269,7 @@ def _verdict_row(plan: StudyPlan, verdict: ClaimVerdict) -> dict[str, Any]:
         "verdict": verdict.verdict,
         "finding": verdict_in_words(verdict, study),
         "p_value": None if np.isnan(verdict.p) else verdict.p,
-        "seeds_needed": verdict.seeds_needed,
+        "seeds_needed": verdict.advice and verdict.advice.seeds,
         "num_looks": max(len(plan.looks or plan.shown), 1),
         "claims_sha256": claims_hash(study.claims),
         "trials": list(verdict.fingerprints),

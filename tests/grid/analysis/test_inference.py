@@ -329,3 +329,23 @@ def test_no_number_of_seeds_shows_what_the_test_set_is_too_small_for() -> None:
 def test_finding_needs_more_seeds_for_less_error_and_at_least_one_more(effect: Effect, alpha: float) -> None:
     needed, sure = (seeds_to_find(effect, rate, 0, math.inf) for rate in (alpha, alpha / 2))
     assert (sure or MAX_SEEDS + 1) >= (needed or MAX_SEEDS + 1) > effect.num_seeds
+
+
+def test_a_promised_number_of_seeds_keeps_its_word_where_the_difference_is_half_a_point() -> None:
+    rng, alpha, spread = np.random.default_rng(5), 0.01, 0.005
+    for delta, num_seeds in ((0.005, 3), (0.005, 5), (0.0, 3)):
+        named, power = 0, []
+        for _ in range(300):
+            effect = seed_effect(rng.normal(delta, spread, num_seeds))
+            effect = effect if effect.mean > 0 else effect.turned
+            if p_above(effect) <= alpha:
+                continue
+            needed = seeds_to_find(effect, alpha, 0, math.inf, sure=True)
+            named += needed is not None
+            if needed is not None and delta:
+                t = stats.t.isf(alpha, needed - 1)
+                power.append(float(stats.nct.sf(t, needed - 1, delta / spread * math.sqrt(needed))))
+        if delta:
+            assert np.mean(power) >= 0.8 and named > 30
+        else:
+            assert named <= 0.12 * 300, "where nothing differs, hardly ever is a number named"

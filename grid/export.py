@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError, deserialize
 
 from grid.errors import UserError
-from grid.records.files import write_whole
-from grid.records.ledger import Ledger
+from grid.records.files import Folder
+from grid.records.ledger import WEIGHTS, Ledger
 
 LOAD = '''\
 """Says what this network sees: python load.py [IMAGE ...]. Without an image it looks at noise. Needs cifar-grid."""
@@ -64,24 +64,24 @@ def export_trial(ledger: Ledger, fingerprint_prefix: str, to: Path) -> Path:
     record = ledger.read([fingerprint]).get(fingerprint)
     if record is None:
         raise UserError(f"trial {fingerprint}: can't be read; run its question again, which trains it anew")
-    weights = ledger.weights(fingerprint)
-    if weights is None:
+    if not ledger.has_weights(fingerprint):
         raise UserError(f"trial {fingerprint}: its weights were not kept; run its question with --keep-weights all")
-    folder = to / fingerprint
     try:
-        with safe_open(weights, framework="numpy"):  # reads no weight, but sees whether all are there
-            pass
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "weights.safetensors", weights.read_bytes())
-        write_whole(folder / "config.json", record.config.model_dump_json(indent=1).encode())
-        write_whole(folder / "load.py", LOAD.encode())
-    except SafetensorError as error:
+        weights = ledger.weights(fingerprint)
+        deserialize(weights)  # type: ignore[no-untyped-call]  # sees whether all are there
+    except (SafetensorError, OSError) as error:
         raise UserError(
-            f"{weights}: damaged ({error}); remove it and run its question with --keep-weights all"
+            f"{ledger.folder(fingerprint) / WEIGHTS}: damaged ({error}); remove it and run its question with "
+            "--keep-weights all"
         ) from error
+    folder = Folder(to).below(fingerprint)
+    try:
+        folder.write("weights.safetensors", weights)
+        folder.write("config.json", record.config.model_dump_json(indent=1).encode())
+        folder.write("load.py", LOAD.encode())
     except OSError as error:
         raise UserError(f"{error.filename}: {error.strerror}; export to another folder") from error
-    return folder
+    return folder.path
 
 
 def _find(ledger: Ledger, prefix: str) -> str:
@@ -90,7 +90,7 @@ def _find(ledger: Ledger, prefix: str) -> str:
         raise UserError(f"fingerprint {prefix!r}: must be up to 24 hexadecimal digits, as trials.parquet has them")
     found = [fingerprint for fingerprint in ledger.fingerprints() if fingerprint.startswith(prefix)]
     if not found:
-        raise UserError(f"fingerprint {prefix}: no trial in {ledger.root} begins so; trials.parquet has them all")
+        raise UserError(f"fingerprint {prefix}: no trial in {ledger.files.path} begins so; trials.parquet has them all")
     if len(found) > 1:
         named = ", ".join(found[:3]) + (", …" if len(found) > 3 else "")
         raise UserError(f"fingerprint {prefix}: {len(found)} trials begin so ({named}); give more digits")

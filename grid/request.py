@@ -191,4 +191,7 @@ def _parse_setting(setting: str) -> Overrides:
 
 def _file_name(folder: Path) -> str:
     """A folder's name with only what is safe in the name of a page."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in folder.resolve().name) or "folder"
+    return (
+        "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in folder.resolve().name)[:60]
+        or "folder"
+    )

@@ -7,14 +7,12 @@ results/ledger/…            every finished trial
        /*.html              pages; index.html first
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import ValidationError
 
 from grid.analysis.conclusion import Conclusion, conclude
 from grid.analysis.evidence import gather, right_answers
@@ -25,29 +23,32 @@ from grid.questions.claims import claims_hash
 from grid.questions.expansion import Winners
 from grid.records.claims_history import claims_history
 from grid.records.damage import DamagedTrial
+from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.records.manifest import read_manifests
 from grid.records.plan import StudyPlan
-from grid.records.tables import make_tables, make_trials, make_verdicts, write_tables
+from grid.records.stored_plan import read_plan
+from grid.records.tables import VERDICTS, make_tables, make_trials, make_verdicts, write_tables
 from grid.report.pages import write_report
 
 
 class ResultsFolder:
-    """Owns the paths below a results folder."""
+    """Owns the names below a results folder.
+
+    Attributes:
+        root: The folder, as the user named it.
+        files: The way to what is in it.
+        ledger: The finished trials.
+        studies: Folder of the plans.
+        runs: Folder of the manifests.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.ledger = Ledger(root / "ledger")
-
-    @property
-    def studies(self) -> Path:
-        """Folder of the plans."""
-        return self.root / "studies"
-
-    @property
-    def runs(self) -> Path:
-        """Folder of the manifests."""
-        return self.root / "runs"
+        self.files = Folder(root)
+        self.ledger = Ledger(self.files.below("ledger"))
+        self.studies = self.files.below("studies")
+        self.runs = self.files.below("runs")
 
     def prepare(self) -> None:
         """Makes the folder ready for a run.
@@ -57,19 +58,18 @@ class ResultsFolder:
         """
         self.ledger.prepare()
         try:
-            self.studies.mkdir(exist_ok=True)
+            self.studies.make()
+            for folder in (self.files, self.studies, self.runs):
+                folder.clear_unfinished()
         except OSError as error:
             raise UserError(
-                f"{self.studies}: can't be made ({error.strerror}); give another folder with --results"
+                f"{error.filename}: can't be made ({error.strerror}); give another folder with --results"
             ) from error
 
     def save_plans(self, plans: Sequence[StudyPlan]) -> None:
         """Keeps the plans, in place of earlier ones of the same studies."""
         for plan in plans:
-            path = self.studies / f"{plan.study.name}.json"
-            unfinished = path.with_suffix(".tmp")
-            unfinished.write_text(plan.model_dump_json(indent=1), encoding="utf-8")
-            os.replace(unfinished, path)
+            self.studies.write(f"{plan.study.name}.json", plan.model_dump_json(indent=1).encode())
 
     def read_plans(self) -> list[StudyPlan]:
         """The plans of all studies that were ever run into this folder, by name.
@@ -77,17 +77,15 @@ class ResultsFolder:
         Raises:
             UserError: There are none, or one can't be read.
         """
-        paths = sorted(path for path in self.studies.glob("*.json") if not path.name.startswith("."))
-        if not paths:
+        if not (names := self._plan_names()):
             raise UserError(f"{self.root}: no results here; run a question first, or give the folder with --results")
-        return [self._read_plan(path) for path in paths]
+        return [self._read_plan(name) for name in names]
 
     def continued(self, plan: StudyPlan) -> StudyPlan:
         """The plan as an earlier run left it with further seeds, if it is of the same arms and data; else itself."""
-        path = self.studies / f"{plan.study.name}.json"
-        if not path.is_file():
+        if (name := f"{plan.study.name}.json") not in self._plan_names():
             return plan
-        earlier = self._read_plan(path)
+        earlier = self._read_plan(name)
         same = (earlier.study, earlier.data_fingerprint) == (plan.study, plan.data_fingerprint)
         return earlier if same and earlier.looks else plan
 
@@ -100,7 +98,7 @@ class ResultsFolder:
             data_fingerprint: and of these bytes.
         """
         found = {}
-        for plan in self.read_plans() if self.studies.is_dir() else []:
+        for plan in map(self._read_plan, self._plan_names()):
             study = plan.study
             if (study.profile, study.dataset, plan.data_fingerprint) != (profile, dataset, data_fingerprint):
                 continue
@@ -125,14 +123,35 @@ class ResultsFolder:
 
     def set_aside_damaged(self) -> list[DamagedTrial]:
         """Moves trials of any study here that can't be read out of the way, so that they are trained again."""
-        plans = self.read_plans() if any(self.studies.glob("*.json")) else []
+        plans = map(self._read_plan, self._plan_names())
         return self.ledger.set_aside_damaged(trial.fingerprint for plan in plans for trial in plan.trials)
 
-    def _read_plan(self, path: Path) -> StudyPlan:
+    def _plan_names(self) -> list[str]:
         try:
-            return StudyPlan.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise UserError(f"{path}: not a study of this version; remove it and run its question again") from error
+            return [name for name in self.studies.names() if name.endswith(".json") and not name.startswith(".")]
+        except OSError as error:
+            raise UserError(f"{error.filename}: can't be read ({error.strerror})") from error
+
+    def _read_plan(self, name: str) -> StudyPlan:
+        """The plan in a file that is named like its study.
+
+        Raises:
+            UserError: It can't be read, or is another's.
+        """
+        path = self.studies.path / name
+        try:
+            plan = read_plan(self.studies.read(name))
+        except OSError as error:
+            raise UserError(
+                f"{path}: can't be read ({error.strerror}); remove it and run its question again"
+            ) from error
+        except ValueError as error:
+            raise UserError(
+                f"{path}: not a study of this version ({error}); remove it and run its question again"
+            ) from error
+        if name != f"{plan.study.name}.json":
+            raise UserError(f"{path}: the study in it is {plan.study.name}; give the file its name, or remove it")
+        return plan
 
     def conclude(self, plans: Sequence[StudyPlan]) -> dict[str, Conclusion]:
         """What each study found by now, by its name."""
@@ -144,10 +163,12 @@ class ResultsFolder:
         Raises:
             UserError: There is no such table, or no such study in it.
         """
-        path = self.root / "verdicts.parquet"
+        name = "verdicts.parquet"
+        path = self.root / name
         try:
-            rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
-        except (OSError, pa.ArrowInvalid) as error:
+            table = pq.read_table(pa.BufferReader(self.files.read(name)), columns=VERDICTS.names)
+            rows: list[dict[str, Any]] = table.cast(VERDICTS).to_pylist()
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise UserError(f"{path}: can't be read; make it with cifar-grid report --results {self.root}") from error
         found = [row for row in rows if str(row["study"]).startswith(study or "")]
         if study and not found:
@@ -161,8 +182,8 @@ class ResultsFolder:
         tables = make_tables(plans, self.ledger)
         conclusions = conclude_all(plans, tables)
         tables["verdicts"] = make_verdicts(plans, {name: found.judgement for name, found in conclusions.items()})
-        write_tables(tables, self.root)
-        return write_report(plans, tables, conclusions, self.root, self._claims_histories(plans))
+        write_tables(tables, self.files)
+        return write_report(plans, tables, conclusions, self.files, self._claims_histories(plans))
 
     def _claims_histories(self, plans: Sequence[StudyPlan]) -> dict[str, str]:
         """For each study with claims that a run noted, whether they were written before its first trial."""

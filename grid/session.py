@@ -178,8 +178,8 @@ class Session:
         self.folder.save_plans(plans)
         self.folder.read_plans()  # what the report could not read later is said now
         for plan in plans:
-            if samples_are_missing(plan.study, self.folder.root):
-                write_samples(plan.study, self.folder.root)
+            if samples_are_missing(plan.study, self.folder.files):
+                write_samples(plan.study, self.folder.files)
         if dataset is None:
             return
         from grid.execution.launch import train_all  # torch and Ray take seconds to import; not all runs need them
@@ -205,7 +205,7 @@ class Session:
         if self.method.keep_weights == "best":
             wanted = self.folder.best_trials(plans)
         ok = (key for key, record in self.folder.ledger.read(wanted).items() if record.status == "ok")
-        return {fingerprint for fingerprint in ok if self.folder.ledger.weights(fingerprint) is None}
+        return {fingerprint for fingerprint in ok if not self.folder.ledger.has_weights(fingerprint)}
 
     def _keep_best_weights(self) -> None:
         """Leaves the weights of each study's best trial, of those that this run trained."""

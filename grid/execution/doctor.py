@@ -99,11 +99,11 @@ def check_data(load_data: Callable[[], str]) -> Check:
 
 def check_results(ledger: Ledger) -> Check:
     """Whether the driver can write the results folder, or make it, and whether there is space."""
-    folder = ledger.root.absolute()
+    folder = ledger.files.path.absolute()
     while not os.path.exists(folder):
         folder = folder.parent
     try:
-        if folder == ledger.root.absolute():
+        if folder == ledger.files.path.absolute():
             ledger.prepare()
         with tempfile.TemporaryFile(dir=folder):
             pass

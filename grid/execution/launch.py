@@ -64,7 +64,7 @@ def train_all(
         OSError: A trial could not be committed, as when the disk is full.
         KeyboardInterrupt: The user wants the end at once. Finished trials are kept, and checkpoints of the others.
     """
-    store = CheckpointStore(resources.checkpoints or str(ledger.root.resolve().parent / "checkpoints"))
+    store = CheckpointStore(resources.checkpoints or ledger.files.beside("checkpoints"))
     with ray_cluster(), interruptible() as interruption:
         share_of = prepare(resources, store)
         watcher = RunWatcher(schedule, display, interruption, partial(record_lost, ledger, dataset.fingerprint))
@@ -186,4 +186,4 @@ def _start_recorder(ledger: Ledger) -> Any:
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     # killed, it starts again, and what it was told is told again: to commit a trial twice changes nothing
     options = {"num_cpus": 0, "scheduling_strategy": here, "max_restarts": -1, "max_task_retries": -1}
-    return ray.remote(Recorder).options(**options).remote(ledger.root.resolve())
+    return ray.remote(Recorder).options(**options).remote(Ledger(ledger.files.absolute()))

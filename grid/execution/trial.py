@@ -27,8 +27,8 @@ from grid.records.ledger import SETTLED, Ledger, Status, TrialRecord
 class Recorder:
     """The only writer of the ledger during a run. It lives on the node that has the results folder."""
 
-    def __init__(self, root: Path) -> None:
-        self.ledger = Ledger(root)
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
 
     def commit(self, record: TrialRecord, test: TestRecord | None, weights: bytes | None) -> None:
         """Writes a trial, and its final weights if they are to be kept; once this returns, it is finished for good."""

@@ -21,7 +21,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from cifar_models.config import Frozen
 from grid.errors import UserError
-from grid.records.files import read_regular, sync
+from grid.records.files import Folder
 
 LOCK = "run.lock"
 
@@ -84,7 +84,7 @@ def held_lock(folder: Path, command: str) -> Iterator[str | None]:
     finally:
         with contextlib.suppress(OSError, UserError):  # somebody removed it
             if _read(path) == mine:
-                path.unlink()
+                Folder(folder).remove(LOCK)
             if is_new:
                 folder.rmdir()
 
@@ -104,28 +104,15 @@ def _take(path: Path, mine: Holder) -> Holder | None:
         claim = path.with_name(f"{LOCK}.{other.token}")
         _take(claim, mine)
         if _read(path) == other:
-            os.replace(claim, path)
+            Folder(path.parent).move(claim.name, path.name)
             return other
-        claim.unlink()
+        Folder(path.parent).remove(claim.name)
     return None
 
 
 def _create(path: Path, mine: Holder) -> bool:
-    """Writes a lock that must not be there yet: a link to a file that is already complete, which is atomic on NFS too.
-
-    Source: open(2), O_EXCL: over NFS the answer may be lost, and the number of links tells what became of it.
-    """
-    unlinked = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
-    try:
-        unlinked.write_text(mine.model_dump_json(indent=1), encoding="utf-8")
-        sync(unlinked)
-        try:
-            os.link(unlinked, path)
-        except FileExistsError:
-            return unlinked.stat().st_nlink == 2
-        return True
-    finally:
-        unlinked.unlink(missing_ok=True)
+    """Writes a lock that must not be there yet; returns whether it was not."""
+    return Folder(path.parent).create(path.name, mine.model_dump_json(indent=1).encode())
 
 
 def _read(path: Path) -> Holder | None:
@@ -135,7 +122,7 @@ def _read(path: Path) -> Holder | None:
         UserError: It can't be known.
     """
     try:
-        return Holder.model_validate_json(read_regular(path))
+        return Holder.model_validate_json(Folder(path.parent).read(path.name))
     except FileNotFoundError:
         return None
     except ValidationError as error:

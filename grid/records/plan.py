@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from cifar_models.config import Frozen, TrainConfig
 from grid.questions.study import Study
-from grid.records.fingerprint import fingerprint
+from grid.records.fingerprint import Fingerprint, fingerprint
 from grid.records.ledger import SETTLED, Ledger
 
 Stage = Literal["full", "screening"]
@@ -25,9 +27,9 @@ class PlannedTrial(Frozen):
         stage: `full` is trained to the end and enters the verdict; `screening` only helps to choose which arms are.
     """
 
-    arm: int
-    seed: int
-    fingerprint: str
+    arm: int = Field(ge=0)
+    seed: int = Field(ge=0)
+    fingerprint: Fingerprint
     stage: Stage = "full"
 
 
@@ -43,8 +45,8 @@ class Standing(Frozen):
         reason: Why it went no further, in a few words.
     """
 
-    arm: int
-    epochs: int
+    arm: int = Field(ge=0)
+    epochs: int = Field(ge=0)
     val_acc: float | None = None
     rank: int | None = None
     of: int | None = None
@@ -79,7 +81,7 @@ class StudyPlan(Frozen):
     study: Study
     data_fingerprint: str
     trials: tuple[PlannedTrial, ...]
-    looks: tuple[tuple[int, ...], ...] = ()
+    looks: tuple[tuple[Annotated[int, Field(ge=0)], ...], ...] = ()
     screening: Screening | None = None
 
     def config(self, trial: PlannedTrial) -> TrainConfig:

@@ -8,9 +8,7 @@
 `fingerprint` joins them. Columns and types are the same whether trials fail or not; what does not exist is null.
 """
 
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +21,7 @@ from grid.analysis.verdicts import ClaimVerdict, Judgement
 from grid.analysis.wording import verdict_in_words
 from grid.questions.claims import claims_hash
 from grid.questions.fields import field_value
+from grid.records.files import Folder
 from grid.records.ledger import Ledger, TrialRecord
 from grid.records.plan import PlannedTrial, StudyPlan
 
@@ -164,13 +163,11 @@ def make_verdicts(plans: Sequence[StudyPlan], judgements: Mapping[str, Judgement
     return pa.Table.from_pylist(rows, schema=VERDICTS)
 
 
-def write_tables(tables: dict[str, pa.Table], folder: Path) -> None:
-    """Writes each table to `<folder>/<name>.parquet`, whole or not at all."""
+def write_tables(tables: dict[str, pa.Table], folder: Folder) -> None:
+    """Writes each table to `<name>.parquet` in a folder, whole or not at all."""
     for name, table in tables.items():
-        path = folder / f"{name}.parquet"
-        unfinished = path.with_suffix(".parquet.tmp")
-        pq.write_table(table, unfinished, compression="zstd")
-        os.replace(unfinished, path)
+        with folder.writing(f"{name}.parquet") as file:
+            pq.write_table(table, file, compression="zstd")
 
 
 def _trial_row(plan: StudyPlan, trial: PlannedTrial, record: TrialRecord | None) -> dict[str, Any]:

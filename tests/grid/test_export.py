@@ -16,6 +16,7 @@ from cifar_models.records import EpochRecord, TestRecord
 from cifar_models.train import start, train
 from grid.errors import UserError
 from grid.export import export_trial
+from grid.records.files import Folder
 from grid.records.ledger import Ledger, TrialRecord
 
 KEY = "ab" + "0" * 22
@@ -36,7 +37,7 @@ def trained_ledger(root: Path, settings: dict[str, object]) -> Ledger:
     """Two trials that begin alike, of which the first has weights."""
     config = TrainConfig.model_validate(settings | {"epochs": 1, "precision": "fp32"})
     dataset = load("digits", None)
-    data, ledger = split(dataset, config.data), Ledger(root)
+    data, ledger = split(dataset, config.data), Ledger(Folder(root))
     state = start(config, data)
     epoch, test = train(config, data, state=state)
     assert isinstance(epoch, EpochRecord) and isinstance(test, TestRecord)
@@ -112,13 +113,12 @@ def test_what_can_not_be_exported_is_one_line(ledger: Ledger, prefix: str, probl
 
 def test_a_file_in_the_way_is_one_line(ledger: Ledger, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
-    with pytest.raises(UserError, match=r"out.*: Not a directory; export to another folder"):
+    with pytest.raises(UserError, match=r"out.*: File exists; export to another folder"):
         export_trial(ledger, KEY, tmp_path / "out")
 
 
 def test_truncated_weights_are_one_line(ledger: Ledger, tmp_path: Path) -> None:
-    weights = ledger.weights(KEY)
-    assert weights is not None
+    weights = ledger.folder(KEY) / "weights.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1])
     with pytest.raises(UserError, match=r"weights.safetensors: damaged .* --keep-weights all$"):

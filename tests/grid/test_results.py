@@ -57,6 +57,9 @@ def test_a_report_is_made_from_the_folder_alone(tmp_path: Path) -> None:
 
 def test_a_study_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     folder, plan = make_folder(tmp_path, {0.1: 0.5, 0.2: 0.7})
-    (folder.studies / f"{plan.study.name}.json").write_text("{}")
-    with pytest.raises(UserError, match=rf"{plan.study.name}\.json: not a study of this version; remove it"):
+    (folder.studies.path / f"{plan.study.name}.json").write_text("{}")
+    with pytest.raises(
+        UserError,
+        match=rf"{plan.study.name}\.json: not a study of this version \(study: .* required\); remove it",
+    ):
         folder.report()

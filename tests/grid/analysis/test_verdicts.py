@@ -11,6 +11,7 @@ from grid.analysis.evidence import gather
 from grid.analysis.verdicts import judge_study
 from grid.analysis.wording import verdict_in_words
 from grid.questions.claims import Claim
+from grid.records.files import Folder
 from grid.records.plan import StudyPlan
 from grid.records.tables import make_tables
 from grid.report.pages import write_report
@@ -45,7 +46,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyPlan, Conclusi
     plan, folder = known_plan(claims=claims()), tmp_path_factory.mktemp("known")
     tables = make_tables([plan], fill(plan, folder))
     conclusions = conclude_all([plan], tables)
-    write_report([plan], tables, conclusions, folder)
+    write_report([plan], tables, conclusions, Folder(folder))
     return plan, conclusions[plan.study.name], folder
 
 

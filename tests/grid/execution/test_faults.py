@@ -109,7 +109,7 @@ def test_a_full_disk_ends_the_run_with_one_line_and_keeps_what_is_whole(tmp_path
         ledger = driver.ledger
         assert 0 < len(ledger.fingerprints()) < 40
         assert ledger.set_aside_damaged(driver.trials) == []
-        assert list((ledger.root / ".staging").iterdir()) == []
+        assert list((ledger.files.path / ".staging").iterdir()) == []
 
 
 @pytest.mark.ray
@@ -122,9 +122,7 @@ def test_without_storage_for_checkpoints_trials_are_trained_all_the_same_and_it_
     assert [record.status for record in records.values()] == ["ok"] * 3
     assert printed.count("3 trials were trained without a checkpoint: checkpoint storage") == 1
     for fingerprint, config in trials.items():  # the weights were asked for
-        weights = ledger.weights(fingerprint)
-        assert weights is not None
-        tensors, about = unpack(weights.read_bytes())
+        tensors, about = unpack(ledger.weights(fingerprint))
         build_model(config.model, 10).load_state_dict(tensors)
         assert about["fingerprint"] == fingerprint
 

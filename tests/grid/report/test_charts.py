@@ -10,6 +10,7 @@ import pytest
 
 from grid.analysis.summaries import arm_summaries, curves
 from grid.questions.study import Axis, Study
+from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.records.tables import make_tables
 from grid.report.charts import final_measures, has_heat_map, heat_map, learning_curves
@@ -29,7 +30,7 @@ def q2(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, pd.DataFrame, p
 
 def tables_of(folder: Path) -> tuple[Study, pd.DataFrame, pd.DataFrame]:
     plan = catalogue_plan("q2")
-    ledger = Ledger(folder / "ledger")
+    ledger = Ledger(Folder(folder / "ledger"))
     fill_ledger(plan, ledger)
     tables = make_tables([plan], ledger)
     return plan.study, tables["trials"].to_pandas(), tables["epochs"].to_pandas()

@@ -13,6 +13,7 @@ from plotly.offline import get_plotlyjs
 
 from grid.analysis import fit
 from grid.analysis.conclusion import Conclusion
+from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.records.plan import StudyPlan, make_plan
 from grid.records.tables import TRIALS, make_tables
@@ -50,7 +51,7 @@ def read(report: Path, name: str) -> str:
 
 
 def plan_and_frames(tmp_path: Path, name: str) -> tuple[StudyPlan, Any, Any, Conclusion]:
-    plan, ledger = catalogue_plan(name), Ledger(tmp_path)
+    plan, ledger = catalogue_plan(name), Ledger(Folder(tmp_path))
     fill_ledger(plan, ledger)
     tables = make_tables([plan], ledger)
     conclusion = conclude_all([plan], tables)[plan.study.name]
@@ -66,10 +67,10 @@ def test_a_report_is_a_page_a_study_an_index_and_one_plotly(report: Path) -> Non
 
 def test_a_report_replaces_the_one_before_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     plan = make_plan(small_study(), DATA_FINGERPRINT)
-    tables = make_tables([plan], Ledger(tmp_path / "ledger"))
-    first = write_report([plan], tables, conclude_all([plan], tables), tmp_path / "new" / "folder")
+    tables = make_tables([plan], Ledger(Folder(tmp_path / "ledger")))
+    first = write_report([plan], tables, conclude_all([plan], tables), Folder(tmp_path / "new" / "folder"))
     before = first.read_bytes()
-    assert write_report([plan], tables, conclude_all([plan], tables), tmp_path / "new" / "folder") == first
+    assert write_report([plan], tables, conclude_all([plan], tables), Folder(tmp_path / "new" / "folder")) == first
     assert first.read_bytes() == before
     assert not list(first.parent.glob("*.tmp"))
 
@@ -151,7 +152,7 @@ def test_a_page_without_results_says_so_instead_of_drawing(report: Path) -> None
 
 def test_a_report_on_no_study_is_an_index_that_says_so(tmp_path: Path) -> None:
     tables = {"trials": TRIALS.empty_table(), "epochs": pa.table({"fingerprint": pa.array([], pa.string())})}
-    assert "No study has been planned" in write_report([], tables, {}, tmp_path).read_text(encoding="utf-8")
+    assert "No study has been planned" in write_report([], tables, {}, Folder(tmp_path)).read_text(encoding="utf-8")
 
 
 def test_no_text_of_a_user_or_an_error_is_html_on_a_page(hostile: Path) -> None:

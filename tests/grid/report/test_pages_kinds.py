@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.records.tables import make_tables
 from grid.report.page_content import make_page
@@ -58,7 +59,7 @@ def test_cells_are_drawn_only_where_two_axes_are_a_table(kinds: Path) -> None:
 
 
 def test_a_setting_that_some_architectures_do_not_have_is_not_shared(tmp_path: Path) -> None:
-    plan, ledger = catalogue_plan("q8"), Ledger(tmp_path)
+    plan, ledger = catalogue_plan("q8"), Ledger(Folder(tmp_path))
     fill_ledger(plan, ledger)
     tables = make_tables([plan], ledger)
     trials, epochs = (tables[name].to_pandas() for name in ("trials", "epochs"))

@@ -40,7 +40,7 @@ def written(plans: list[StudyPlan], ledger: Ledger, folder: Path) -> Path:
 def constructed_report(folder: Path) -> Path:
     """The folder of a report on three studies, of which nothing of the last was trained."""
     plans = [catalogue_plan("q2"), catalogue_plan("q3"), make_plan(small_study(), DATA_FINGERPRINT)]
-    ledger = Ledger(Folder(folder / "ledger"))
+    ledger = Ledger(Folder(folder).below("ledger"))
     for plan in plans[:2]:
         fill_ledger(plan, ledger)
     return written(plans, ledger, folder / "pages with spaces & é")
@@ -53,7 +53,7 @@ def kinds_report(folder: Path) -> Path:
         plan = catalogue_plan(name)
         study = plan.study.model_copy(update={"answers": ANSWERS})
         plans.append(make_plan(study, DATA_FINGERPRINT))
-    ledger = Ledger(Folder(folder / "ledger"))
+    ledger = Ledger(Folder(folder).below("ledger"))
     for plan in plans:
         fill_ledger(plan, ledger)
     write_samples(plans[1].study, Folder(folder))
@@ -70,7 +70,7 @@ def hostile_report(folder: Path) -> Path:
     arms = (study.arms[0].model_copy(update={"config": flipped}), *study.arms[1:])
     study = study.model_copy(update={"axes": (axis,), "arms": arms, "answers": answers, **text})
     plan = make_plan(study, DATA_FINGERPRINT)
-    ledger = Ledger(Folder(folder / "ledger"))
+    ledger = Ledger(Folder(folder).below("ledger"))
     ledger.prepare()
     for trial in plan.trials:
         record, test = constructed_trial(plan, trial)

@@ -58,7 +58,7 @@ def run(
     keep_weights: bool = False,
 ) -> tuple[Ledger, str]:
     """Trains on Ray; returns the ledger, and what was printed, unless on a console of one's own."""
-    ledger = Ledger(Folder(results / "ledger"))
+    ledger = Ledger(Folder(results).below("ledger"))
     ledger.prepare()
     stream = io.StringIO()
     with ProgressDisplay(RunState({}, {}), console or Console(file=stream)) as display:
@@ -89,7 +89,7 @@ class Driver:
 
     def __init__(self, folder: Path, num_trials: int, epochs: int, **resources: object) -> None:
         self.trials, self.results, self.log = small_trials(num_trials, epochs), folder / "results", folder / "log"
-        self.ledger = Ledger(Folder(self.results / "ledger"))
+        self.ledger = Ledger(Folder(self.results).below("ledger"))
         arguments = [str(self.results), str(num_trials), str(epochs), Resources(**resources).model_dump_json()]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(

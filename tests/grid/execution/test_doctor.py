@@ -79,7 +79,7 @@ def test_every_node_is_looked_at_and_each_fault_has_its_mend(
     cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_ADDRESS", cluster)
-    ledger, storage = Ledger(Folder(tmp_path / "results" / "ledger")), tmp_path / "storage"
+    ledger, storage = Ledger(Folder(tmp_path / "results").below("ledger")), tmp_path / "storage"
     checks = diagnose(ledger, lambda: "1,797 images", str(storage))
     nodes = {check.node for check in checks} - {"driver"}
     (broken,) = {check.node for check in checks if check.name == "project"}
@@ -154,9 +154,9 @@ def test_data_that_cannot_be_read_is_said_as_a_run_would_say_it() -> None:
 
 def test_results_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("a file")
-    found = check_results(Ledger(Folder(tmp_path / "results" / "ledger")))
+    found = check_results(Ledger(Folder(tmp_path / "results").below("ledger")))
     assert found.ok is False and f"{tmp_path / 'results'}: can't be written" in found.seen
-    ledger = Ledger(Folder(tmp_path / "other" / "ledger"))
+    ledger = Ledger(Folder(tmp_path / "other").below("ledger"))
     ledger.commit(record(), predictions())
     (ledger.files.path / "ff").write_text("a file where trials belong")
     found = check_results(ledger)
@@ -164,9 +164,9 @@ def test_results_that_cannot_be_written_are_named(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert check_results(Ledger(Folder(tmp_path / "ledger"))).name == "results"
+    assert check_results(Ledger(Folder(tmp_path).below("ledger"))).name == "results"
     monkeypatch.setattr(doctor, "LOW_DISK_BYTES", 10**18)
-    found = check_results(Ledger(Folder(tmp_path / "ledger")))
+    found = check_results(Ledger(Folder(tmp_path).below("ledger")))
     assert found.ok is None and found.seen.endswith("GB free") and found.mend == "--results FOLDER"
 
 

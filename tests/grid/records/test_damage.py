@@ -84,7 +84,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyPlan, Path]
     rates = ", ".join(str(rate / 1000) for rate in range(1, 66))
     plan = make_plan(study(write(folder, f"{HEAD}cells:\n  - product: {{optimizer.lr: [{rates}]}}\n")), "data")
     for trial in plan.trials:
-        Ledger(Folder(folder / "ledger")).commit(record(trial.fingerprint), predictions())
+        Ledger(Folder(folder).below("ledger")).commit(record(trial.fingerprint), predictions())
     return plan, folder / "ledger"
 
 
@@ -158,7 +158,7 @@ def test_hidden_files_and_what_was_set_aside_before_are_left_alone(tmp_path: Pat
 
 
 def test_a_trial_that_lies_elsewhere_behind_a_link_is_none_of_this_ledger(tmp_path: Path) -> None:
-    ledger = Ledger(Folder(tmp_path / "ledger"))
+    ledger = Ledger(Folder(tmp_path).below("ledger"))
     ledger.commit(record(), predictions())
     ledger.folder(KEY).rename(tmp_path / "elsewhere")
     ledger.folder(KEY).symlink_to(tmp_path / "elsewhere")

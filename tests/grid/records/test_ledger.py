@@ -119,7 +119,7 @@ def test_a_failure_without_a_reason_cannot_be_recorded() -> None:
 def test_a_results_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("a file, not a folder")
     with pytest.raises(UserError, match=r"results: can't be written .*give another with --results"):
-        Ledger(Folder(tmp_path / "results" / "ledger")).prepare()
+        Ledger(Folder(tmp_path / "results").below("ledger")).prepare()
 
 
 def test_weights_are_kept_beside_a_trial_until_they_are_removed(tmp_path: Path) -> None:

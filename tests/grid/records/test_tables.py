@@ -20,7 +20,7 @@ def plan(tmp_path: Path) -> StudyPlan:
 
 
 def test_every_planned_cell_is_a_row_whatever_became_of_it(plan: StudyPlan, tmp_path: Path) -> None:
-    ledger = Ledger(Folder(tmp_path / "ledger"))
+    ledger = Ledger(Folder(tmp_path).below("ledger"))
     first, second, third, *_ = [trial.fingerprint for trial in plan.trials]
     ledger.commit(record(first), predictions())
     ledger.commit(record(second, "diverged", test_acc=None, test_loss=None))
@@ -35,13 +35,13 @@ def test_every_planned_cell_is_a_row_whatever_became_of_it(plan: StudyPlan, tmp_
 
 
 def test_columns_and_types_are_the_same_when_everything_failed(plan: StudyPlan, tmp_path: Path) -> None:
-    tables = make_tables([plan], Ledger(Folder(tmp_path / "ledger")))
+    tables = make_tables([plan], Ledger(Folder(tmp_path).below("ledger")))
     for name, schema in {"trials": TRIALS, "epochs": EPOCHS, "predictions": PREDICTIONS}.items():
         assert tables[name].schema.equals(schema, check_metadata=True)
 
 
 def test_a_shared_trial_is_a_row_in_each_study_and_its_curves_are_there_once(plan: StudyPlan, tmp_path: Path) -> None:
-    ledger = Ledger(Folder(tmp_path / "ledger"))
+    ledger = Ledger(Folder(tmp_path).below("ledger"))
     ledger.commit(record(plan.trials[0].fingerprint), predictions())
     other = plan.model_copy(update={"study": plan.study.model_copy(update={"question": "other"})})
     tables = make_tables([plan, other], ledger)
@@ -51,7 +51,7 @@ def test_a_shared_trial_is_a_row_in_each_study_and_its_curves_are_there_once(pla
 
 
 def test_predictions_keep_each_image(plan: StudyPlan, tmp_path: Path) -> None:
-    ledger, test = Ledger(Folder(tmp_path / "ledger")), predictions()
+    ledger, test = Ledger(Folder(tmp_path).below("ledger")), predictions()
     ledger.commit(record(plan.trials[0].fingerprint), test)
     frame = make_tables([plan], ledger)["predictions"].to_pandas()
     assert frame["image"].tolist() == [0, 1, 2, 3, 4]
@@ -60,7 +60,7 @@ def test_predictions_keep_each_image(plan: StudyPlan, tmp_path: Path) -> None:
 
 
 def test_files_are_read_back_with_their_version(plan: StudyPlan, tmp_path: Path) -> None:
-    write_tables(make_tables([plan], Ledger(Folder(tmp_path / "ledger"))), Folder(tmp_path))
+    write_tables(make_tables([plan], Ledger(Folder(tmp_path).below("ledger"))), Folder(tmp_path))
     table: pa.Table = pq.read_table(tmp_path / "trials.parquet")
     assert table.schema.equals(TRIALS, check_metadata=False)
     assert table.schema.metadata[b"cifar_grid_tables"] == b"1"

@@ -30,7 +30,7 @@ def q2(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, pd.DataFrame, p
 
 def tables_of(folder: Path) -> tuple[Study, pd.DataFrame, pd.DataFrame]:
     plan = catalogue_plan("q2")
-    ledger = Ledger(Folder(folder / "ledger"))
+    ledger = Ledger(Folder(folder).below("ledger"))
     fill_ledger(plan, ledger)
     tables = make_tables([plan], ledger)
     return plan.study, tables["trials"].to_pandas(), tables["epochs"].to_pandas()

@@ -67,7 +67,7 @@ def test_a_report_is_a_page_a_study_an_index_and_one_plotly(report: Path) -> Non
 
 def test_a_report_replaces_the_one_before_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     plan = make_plan(small_study(), DATA_FINGERPRINT)
-    tables = make_tables([plan], Ledger(Folder(tmp_path / "ledger")))
+    tables = make_tables([plan], Ledger(Folder(tmp_path).below("ledger")))
     first = write_report([plan], tables, conclude_all([plan], tables), Folder(tmp_path / "new" / "folder"))
     before = first.read_bytes()
     assert write_report([plan], tables, conclude_all([plan], tables), Folder(tmp_path / "new" / "folder")) == first

@@ -20,8 +20,9 @@ from grid.export import export_trial
 from grid.planning import print_plan
 from grid.questions.question import catalogue, find_question, read_profiles
 from grid.records.lock import held_lock
+from grid.records.results_folder import ResultsFolder
+from grid.report.pipeline import make_report, read_verdicts
 from grid.request import Request
-from grid.results import ResultsFolder
 from grid.session import Session
 
 app = typer.Typer(
@@ -127,7 +128,7 @@ def verdicts(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, a row of verdicts.parquet each.")] = False,
 ) -> None:
     """Says what holds of each claim, by the report as it was last made."""
-    rows = ResultsFolder(results).verdicts(question)
+    rows = read_verdicts(ResultsFolder(results), question)
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
@@ -159,7 +160,7 @@ def report(results: opt.Results = opt.RESULTS) -> None:
     with contextlib.suppress(UserError), held_lock(results, shlex.join(sys.argv)):  # a run at work there does it itself
         for damaged in folder.set_aside_damaged():
             out.print(str(damaged), markup=False)
-    out.print(f"Report: {folder.report().resolve()}")
+    out.print(f"Report: {make_report(folder).resolve()}")
 
 
 @app.command()

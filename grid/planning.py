@@ -14,9 +14,10 @@ from grid.execution.resources import Resources
 from grid.method import Method
 from grid.records.estimate import Capacity, Estimate, Work, estimate, estimate_in_words
 from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
+from grid.records.results_folder import ResultsFolder
 from grid.records.speeds import ImageCounts, kind_of, speeds_of_trained
+from grid.report.pipeline import find_winners
 from grid.request import Request
-from grid.results import ResultsFolder
 from grid.screening import num_finalists, plan_screening, schedule_of
 
 
@@ -51,7 +52,7 @@ def print_plan(
         if not question.question.parts:
             continue
         try:
-            winners = folder.winners(request.profile, request.dataset_label(), request.data_fingerprint())
+            winners = find_winners(folder, request.profile, request.dataset_label(), request.data_fingerprint())
             later = request.plans([question], winners)
         except QuestionError:
             out.print(f"{question.name}: planned when {', '.join(question.question.parts)} have run")

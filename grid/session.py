@@ -26,9 +26,10 @@ from grid.records.plan import (
     new_trials,
     settled_fingerprints,
 )
+from grid.records.results_folder import ResultsFolder
+from grid.report.pipeline import best_trials, find_winners, make_report, results_of
 from grid.report.samples import samples_are_missing, write_samples
 from grid.request import Request
-from grid.results import ResultsFolder
 from grid.screening import confirmation, plan_screening, schedule_of
 from grid.sequential import open_questions, seeds_of_next_look
 
@@ -79,7 +80,7 @@ class Session:
             if self.method.keep_weights == "best" and self._all_ended():
                 self._keep_best_weights()
             self._say(*self.folder.set_aside_damaged())
-            index = self.folder.report()
+            index = make_report(self.folder)
             complete = self._print_outcome() and complete
             if self._log is not None and not complete:
                 self._log.outcome = "interrupted" if self.interrupted else "failed"
@@ -125,7 +126,7 @@ class Session:
             The plans with this look and the further trials, and the number of those.
         """
         looked = [plan.looked_at() for plan in plans]
-        conclusions = self.folder.conclude(looked)
+        conclusions = {found.study.name: found.conclusion for found in results_of(self.folder, looked)}
         grown, added = [], 0
         for plan in looked:
             seeds = seeds_of_next_look(plan, open_questions(conclusions[plan.study.name]), budget - added)
@@ -145,7 +146,7 @@ class Session:
 
     def _winners(self) -> Winners:
         request = self.request
-        return self.folder.winners(request.profile, request.dataset_label(), request.data_fingerprint())
+        return find_winners(self.folder, request.profile, request.dataset_label(), request.data_fingerprint())
 
     def _all_ended(self) -> bool:
         """Whether every trial ended, in whatever way; not if the run was interrupted."""
@@ -203,14 +204,14 @@ class Session:
             return set()
         wanted = {trial.fingerprint for plan in plans for trial in plan.trials if trial.stage == "full"}
         if self.method.keep_weights == "best":
-            wanted = self.folder.best_trials(plans)
+            wanted = best_trials(self.folder, plans)
         ok = (key for key, record in self.folder.ledger.read(wanted).items() if record.status == "ok")
         return {fingerprint for fingerprint in ok if not self.folder.ledger.has_weights(fingerprint)}
 
     def _keep_best_weights(self) -> None:
         """Leaves the weights of each study's best trial, of those that this run trained."""
         self._train(self.plans)  # the best one may be of an earlier run, which kept none
-        best = self.folder.best_trials(self.plans)
+        best = best_trials(self.folder, self.plans)
         for fingerprint in self._trained - best:
             self.folder.ledger.remove_weights(fingerprint)
 

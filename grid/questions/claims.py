@@ -69,7 +69,7 @@ class BetterClaim(Frozen):
 
 
 class FitClaim(Frozen, populate_by_name=True):
-    """All of the arms fit their training images so well, and no better; the words are those of `grid.analysis.fit`.
+    """All of the arms fit their training images so well, and no better; the words are those of `grid.tables.fit`.
 
     Attributes:
         arm: The arms.

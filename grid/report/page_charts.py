@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 
-import pandas as pd
 import plotly.graph_objects as go
 
-from grid.analysis.conclusion import Conclusion
 from grid.analysis.family import MARGIN
 from grid.analysis.sensitivity import axis_shares
+from grid.analysis.study_result import StudyResult
 from grid.formats import quoted
-from grid.questions.study import Study
 from grid.report.charts import final_measures, heat_map, learning_curves
 from grid.report.charts.forest import forest
 from grid.report.charts.importance import axis_importance
@@ -37,18 +35,17 @@ class Chart:
     half: bool = False
 
 
-def make_charts(mine: pd.DataFrame, epochs: pd.DataFrame, study: Study, conclusion: Conclusion) -> list[Chart]:
-    """The charts of a study's trials; none if no trial is ok."""
-    if not (mine["status"] == "ok").any():
+def make_charts(result: StudyResult) -> list[Chart]:
+    """The charts of a study; none if no trial is ok."""
+    if not (result.trials["status"] == "ok").any():
         return []
-    kept = epochs[epochs["fingerprint"].isin(mine["fingerprint"])]
-    charts = [_differences(conclusion), *_final(mine, study), *_curves(mine, kept, study), _sensitivity(mine, study)]
+    charts = [_differences(result), *_final(result), *_curves(result), _sensitivity(result)]
     return [chart for chart in charts if chart]
 
 
-def _differences(conclusion: Conclusion) -> Chart | None:
-    study = conclusion.judgement.evidence.study
-    best = "" if conclusion.best is None else study.arms[conclusion.best].label
+def _differences(result: StudyResult) -> Chart | None:
+    conclusion = result.conclusion
+    best = "" if conclusion.best is None else result.study.arms[conclusion.best].label
     return _chart(
         "forest",
         "How far from the best arm",
@@ -59,21 +56,21 @@ def _differences(conclusion: Conclusion) -> Chart | None:
     )
 
 
-def _final(mine: pd.DataFrame, study: Study) -> list[Chart | None]:
+def _final(result: StudyResult) -> list[Chart | None]:
     captions = {"val": "What the best arm is chosen by.", "test": "What is reported of it."}
     return [
         _chart(
             "final",
             "Accuracy after the last epoch",
             "Every arm, the highest validation accuracy on top. The bar is the 95 % interval of the mean over seeds.",
-            final_measures(mine, study),
+            final_measures(result.summaries, result.trials, result.study),
         ),
         *(
             _chart(
                 f"cells-{split}",
                 f"Mean {'validation' if split == 'val' else 'test'} accuracy by cell",
                 caption,
-                heat_map(mine, study, f"{split}_acc"),
+                heat_map(result.summaries, result.study, f"{split}_acc"),
                 half=True,
             )
             for split, caption in captions.items()
@@ -81,26 +78,26 @@ def _final(mine: pd.DataFrame, study: Study) -> list[Chart | None]:
     ]
 
 
-def _curves(mine: pd.DataFrame, epochs: pd.DataFrame, study: Study) -> list[Chart | None]:
+def _curves(result: StudyResult) -> list[Chart | None]:
     band = "Solid: validation, mean over seeds, with a band from the lowest to the highest seed; dashed: train."
     return [
         _chart(
             "accuracy",
             "Accuracy while training",
             f"{band} A cross is where a trial broke off.",
-            learning_curves(mine, epochs, study, "acc"),
+            learning_curves(result.trials, result.epochs, result.study, "acc"),
         ),
         _chart(
             "loss",
             "Loss while training",
             f"Mean cross-entropy, in nats. {band} Where one explodes, the axis ends at twice the first epoch's median.",
-            learning_curves(mine, epochs, study, "loss"),
+            learning_curves(result.trials, result.epochs, result.study, "loss"),
         ),
     ]
 
 
-def _sensitivity(mine: pd.DataFrame, study: Study) -> Chart | None:
-    sensitivity = axis_shares(mine, study)
+def _sensitivity(result: StudyResult) -> Chart | None:
+    sensitivity = axis_shares(result.trials, result.study)
     return _chart(
         "sensitivity",
         "What the result is sensitive to",

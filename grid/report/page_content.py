@@ -9,14 +9,14 @@ from typing import Any
 import pandas as pd
 
 from cifar_models.config import TrainConfig
-from grid.analysis.conclusion import Conclusion
-from grid.analysis.fit import ArmFit, arm_fit, rules, window_in_words
-from grid.analysis.summaries import STATUSES, arm_summaries, ranking, trials_of
+from grid.analysis.study_result import StudyResult
+from grid.analysis.summaries import STATUSES, ranking
 from grid.formats import NOTHING, count, number, percent, plural, seconds, status_words, unbroken
 from grid.questions.study import Study
 from grid.records.plan import StudyPlan
 from grid.report.claims_table import ClaimRow, claim_rows
 from grid.report.page_charts import Chart, make_charts
+from grid.tables.fit import ArmFit, arm_fit, rules, window_in_words
 
 DATASETS = {
     "digits": "scikit-learn's handwritten digits, enlarged to 32×32: a stand-in that runs offline and says "  # noqa: RUF001
@@ -97,17 +97,10 @@ class StudyPage:
     fit_window: str
 
 
-def make_page(
-    plan: StudyPlan,
-    trials: pd.DataFrame,
-    epochs: pd.DataFrame,
-    conclusion: Conclusion,
-    pictures: Sequence[Picture] = (),
-) -> StudyPage:
-    """Gathers a study's page from its plan, the tables, what was found and the pictures that lie beside it."""
-    study = plan.study
-    mine = trials_of(trials, study)
-    summaries = arm_summaries(mine, study)
+def make_page(result: StudyResult, pictures: Sequence[Picture] = ()) -> StudyPage:
+    """Gathers a study's page from what was found and the pictures that lie beside it."""
+    plan, study, mine, summaries = result.plan, result.study, result.trials, result.summaries
+    conclusion = result.conclusion
     rows = summaries.to_dict("records")
     fits = {arm: arm_fit(column.dropna()) for arm, column in mine.groupby("arm")["fit"]}
     totals = [(status, int(summaries[status].sum())) for status in STATUSES]
@@ -120,7 +113,7 @@ def make_page(
         screening=_screening(plan),
         counts=[(status_words(status), total) for status, total in totals if total],
         budget=_budget(study, mine),
-        charts=make_charts(mine, epochs, study, conclusion),
+        charts=make_charts(result),
         arms=[_arm_row(rows[arm], fits[arm]) for arm in ranking(summaries)],
         failures=_failures(mine),
         shared=_shared_settings(study),

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from grid.analysis.summaries import STATUSES, arm_summaries, ranking, shown_trials
+from grid.analysis.summaries import STATUSES, ranking, shown_trials
 from grid.formats import status_words
 from grid.questions.study import Study
 from grid.report.charts.style import FAILURE, NEUTRAL, QUALITATIVE, make_figure, note, plain, translucent
@@ -20,12 +20,11 @@ SHOWN = (
 """What is shown of an arm: measure, name, colour, symbol, and how far below the middle of its row."""
 
 
-def final_measures(trials: pd.DataFrame, study: Study) -> go.Figure | None:
+def final_measures(summaries: pd.DataFrame, trials: pd.DataFrame, study: Study) -> go.Figure | None:
     """Draws all arms, the highest mean validation accuracy on top; None if no trial is ok.
 
     Arms without results keep their row, and every trial that is not ok is named in it.
     """
-    summaries = arm_summaries(trials, study)
     if not summaries["ok"].any():
         return None
     order = ranking(summaries)

@@ -232,7 +232,7 @@ def test_a_forged_checkpoint_with_a_right_checksum_changes_nothing(name: str, va
         lambda name, value: (name, torch.zeros(3, 5, 7)),
     ],
 )
-def test_what_an_optimizer_gathered_is_checked_before_it_is_used(forge: Callable[..., tuple[str, torch.Tensor]]) -> None:
+def test_what_an_optimizer_gathered_is_checked_before_use(forge: Callable[..., tuple[str, torch.Tensor]]) -> None:
     state = trained_state()
     tensors, metadata = unpack(pack_state(state, {}))
     before = content(state)

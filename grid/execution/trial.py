@@ -19,6 +19,7 @@ from cifar_models.models import build_model, count_parameters
 from cifar_models.records import EpochRecord, TestRecord
 from cifar_models.train import start, train
 from grid.execution.checkpoints import CheckpointStore, StorageError
+from grid.execution.memory_kills import memory_kills_here
 from grid.execution.resources import Resources, Share
 from grid.execution.schedule import Job
 from grid.records.ledger import SETTLED, Ledger, Status, TrialRecord
@@ -119,6 +120,7 @@ def run_trial(
     job = Job.model_validate_json(tune_config["job"])
     share = Share.model_validate_json(tune_config["share"])
     started, clock = datetime.now(UTC), time.perf_counter()
+    tune.report({"memory_kills": memory_kills_here().model_dump()})  # while it can
     prepare_process(share.num_threads)
     limit_memory(share.gpus)
     checkpoint = TrialCheckpoint(store, job.fingerprint, resources.checkpoint_interval_s)
@@ -171,7 +173,8 @@ def carry_out(
             progress.weights = pack_weights(state, dataset.classes, named) if keep_weights else None
             return
         progress.epochs.append(record)
-        tune.report({"val_acc": [epoch.val_acc for epoch in progress.epochs]})
+        val_acc = [epoch.val_acc for epoch in progress.epochs]
+        tune.report({"val_acc": val_acc, "memory_kills": memory_kills_here().model_dump()})
         if record.diverged:
             progress.status = "diverged"
             progress.reason = f"the loss was no longer a finite number in epoch {record.epoch}"

@@ -32,6 +32,7 @@ from grid.execution.schedule import Job, Schedule
 from grid.execution.trial import Recorder, run_trial
 from grid.execution.tuning import InterruptibleFIFO, RunWatcher, ScheduleSearcher, Silence, name_trial
 from grid.records.ledger import Ledger, Status, TrialRecord
+from grid.records.lock import Fence
 
 MAX_WORKER_LOSSES = 2
 """Times a trial is started again after its process or node was lost; its own errors are never retried in a run."""
@@ -45,6 +46,7 @@ def train_all(
     display: ProgressDisplay,
     *,
     keep_weights: bool = False,
+    fence: Fence | None = None,
 ) -> bool:
     """Trains what a schedule hands out, on the Ray cluster that there is or on one started here for the time being.
 
@@ -55,6 +57,7 @@ def train_all(
         resources: What each may use, and where checkpoints are kept.
         display: Shows the progress.
         keep_weights: Whether the ledger gets the final weights of the trials, too.
+        fence: Tells whether the ledger is still this run's; None if nobody else can write there.
 
     Returns:
         Whether the schedule came to its end; not if the user interrupted it and running trials were let finish.
@@ -72,7 +75,7 @@ def train_all(
         trainable = tune.with_parameters(
             run_trial,
             dataset=dataset,
-            recorder=_start_recorder(ledger),
+            recorder=_start_recorder(ledger, fence),
             store=store,
             resources=resources,
             keep_weights=keep_weights,
@@ -197,8 +200,8 @@ def _resources_of(tune_config: dict[str, str]) -> tune.PlacementGroupFactory:
     return tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}])
 
 
-def _start_recorder(ledger: Ledger) -> Any:
+def _start_recorder(ledger: Ledger, fence: Fence | None) -> Any:
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     # killed, it starts again, and what it was told is told again: to commit a trial twice changes nothing
     options = {"num_cpus": 0, "scheduling_strategy": here, "max_restarts": -1, "max_task_retries": -1}
-    return ray.remote(Recorder).options(**options).remote(Ledger(ledger.files.absolute()))
+    return ray.remote(Recorder).options(**options).remote(Ledger(ledger.files.absolute()), fence)

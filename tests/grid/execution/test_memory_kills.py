@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import ray
+from ray.cluster_utils import Cluster
 
 from grid.execution import launch, memory_kills
 from grid.execution.launch import explain_loss
-from grid.execution.memory_kills import MemoryKills, read_counter
+from grid.execution.memory_kills import COUNT, MemoryKills, read_counter
+from grid.execution.ray_cluster import ray_cluster
 from grid.records.ledger import Ledger
 from tests.grid.execution.small_runs import DATASET, fingerprint, small_config
 from tests.grid.test_cli import ROOT
@@ -102,6 +105,25 @@ def test_the_narrowest_count_is_read(tmp_path: Path, files: dict[str, str], expe
 def test_where_the_system_counts_nothing_nothing_has_risen(tmp_path: Path) -> None:
     assert read_counter(tmp_path) == ("", 0)
     assert not memory_kills.have_risen(kills(0, counter=""))
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.skipif(not COUNT.search(memory_kills._text(Path("/proc/vmstat"))), reason="the kernel counts no kills")
+def test_the_count_is_read_again_on_the_node_of_the_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        there = cluster.add_node(num_cpus=1)
+        monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+        with ray_cluster():
+            here = ray.get_runtime_context().get_node_id()
+            for node in (here, there.node_id):
+                before = kills(-1).model_copy(update={"node": node})
+                assert memory_kills.have_risen(before)
+                assert not memory_kills.have_risen(before.model_copy(update={"count": 10**9}))
+            assert not memory_kills.have_risen(kills(-1).model_copy(update={"node": "0" * len(here)})), "it is gone"
+    finally:
+        cluster.shutdown()
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ class TerminalRun:
             except OSError:  # it ended, or is somebody else's
                 continue
             if any(str(self.ray) in text for text in (command, *opened)):
-                found[int(folder.name)] = command[:60]
+                found[int(folder.name)] = command
         return found
 
 
@@ -184,7 +184,7 @@ def test_a_run_that_wakes_to_find_its_folder_taken_over(run: TerminalRun) -> Non
         lock = json.loads((run.results / LOCK).read_text())
         assert lock["pid"] == os.getpid(), "its end freed nothing that is not its own"
     assert f"whether process {run.process.pid} on " in said[0] and "took over" in said[1]
-    (line,) = [line for line in run.listen().splitlines() if line.startswith("cifar-grid: ")]
+    (line,) = [line for line in run.listen().splitlines() if "cifar-grid: " in line]
     assert f"taken over by process {os.getpid()} on " in line
     assert "Traceback" not in run.listen()
     assert [json.loads(path.read_text())["outcome"] for path in run.results.glob("runs/*.json")] == ["interrupted"]

@@ -16,6 +16,7 @@ from grid.errors import UserError
 from grid.execution import ray_cluster as module
 from grid.execution.doctor import diagnose
 from grid.execution.ray_cluster import cluster_address, ray_cluster
+from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from tests.grid.execution.small_runs import DATASET
 from tests.grid.test_cli import command
@@ -137,7 +138,7 @@ def test_a_run_and_the_doctor_say_the_same(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("RAY_ADDRESS", "nonsense")
     done = command("run", "q3", "--seeds", "1", "--results", tmp_path / "results")
     assert (done.returncode, "Traceback" in done.stderr) == (2, False), done.stderr
-    (found,) = [check for check in diagnose(Ledger(tmp_path), lambda: "", None) if check.name == "ray"]
+    (found,) = [check for check in diagnose(Ledger(Folder(tmp_path)), lambda: "", None) if check.name == "ray"]
     assert done.stderr == f"cifar-grid: {found.seen}\n"
 
 

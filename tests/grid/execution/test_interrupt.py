@@ -16,6 +16,8 @@ from grid.execution.interrupt import stop_main_thread, stoppable
 from grid.execution.resources import Resources
 from grid.execution.schedule import Queue
 from grid.execution.trial import Recorder
+from grid.records.files import Folder
+from grid.records.ledger import Ledger
 from grid.records.lock import LOCK, held_lock
 from tests.grid.execution.small_runs import Driver, curves, run, uninterrupted
 from tests.grid.records.test_ledger import predictions, record
@@ -121,7 +123,7 @@ def test_any_thread_can_stop_the_main_one() -> None:
 def test_the_ledger_of_a_run_that_lost_its_folder_is_not_written(tmp_path: Path) -> None:
     """The recorder goes on while the driver is paused."""
     with pytest.raises(LostLockError), held_lock(tmp_path, "first") as mine:
-        recorder = Recorder(tmp_path / "ledger", mine.fence())
+        recorder = Recorder(Ledger(Folder(tmp_path).below("ledger")), mine.fence())
         recorder.ledger.prepare()
         recorder.commit(record(), predictions(), None)
         lock = tmp_path / LOCK

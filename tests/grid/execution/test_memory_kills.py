@@ -15,6 +15,7 @@ from grid.execution import launch, memory_kills
 from grid.execution.launch import explain_loss
 from grid.execution.memory_kills import COUNT, MemoryKills, read_counter
 from grid.execution.ray_cluster import ray_cluster
+from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from tests.grid.execution.small_runs import DATASET, fingerprint, small_config
 from tests.grid.test_cli import ROOT
@@ -159,6 +160,6 @@ def test_a_trial_that_needs_more_memory_than_its_cgroup_has_is_out_of_memory(
     done = subprocess.run(arguments, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr
     key = fingerprint(small_config(filters=TOO_WIDE), DATASET.fingerprint)
-    record = Ledger(tmp_path / "ledger").read([key])[key]
+    record = Ledger(Folder(tmp_path).below("ledger")).read([key])[key]
     assert record.status == "out_of_memory", record
     assert record.reason is not None and "the kernel killed it because memory ran out on" in record.reason

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from grid import options as opt
-from grid.errors import LostClusterError, UserError
+from grid.errors import LostClusterError, LostLockError, UserError
 from grid.execution.resources import Resources
 from grid.export import export_trial
 from grid.planning import print_plan
@@ -59,6 +59,7 @@ def run(
     checkpoints: opt.Checkpoints = None,
     weights_dir: opt.WeightsDir = None,
     keep_weights: opt.KeepWeights = "none",
+    take_over: opt.TakeOver = False,
 ) -> None:
     """Trains what the ledger does not hold yet, then writes tables and pages."""
     request = _request(questions, profile, dataset, data_dir, seeds, settings, precision, gpus_per_trial)
@@ -79,7 +80,8 @@ def run(
         keep_weights=keep_weights,
         max_gpu_hours=max_gpu_hours,
     )
-    index, complete = Session(request, method, ResultsFolder(results), resources, out).run()
+    session = Session(request, method, ResultsFolder(results), resources, out, take_over=take_over)
+    index, complete = session.run()
     out.print(f"Report: {index.resolve()}")
     raise typer.Exit(0 if complete else 1)
 
@@ -219,11 +221,11 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+    except (LostClusterError, LostLockError) as error:
+        print(f"cifar-grid: {error}", file=sys.stderr)
+        sys.exit(1)
     except OSError as error:  # a full disk, a file where a folder should be
         print(f"cifar-grid: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
-        sys.exit(1)
-    except LostClusterError as error:
-        print(f"cifar-grid: {error}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from grid.errors import QuestionError
+from grid.execution.interrupt import stop_main_thread, stoppable
 from grid.execution.progress import ProgressDisplay, RunState
 from grid.execution.resources import Resources
 from grid.execution.schedule import Queue, Schedule
@@ -18,7 +19,7 @@ from grid.method import Method
 from grid.planning import print_counts, refuse_too_many_gpu_hours
 from grid.questions.claims import claims_hash
 from grid.questions.expansion import Winners
-from grid.records.lock import held_lock
+from grid.records.lock import Fence, held_lock
 from grid.records.manifest import RunLog, recorded_run
 from grid.records.plan import (
     StudyPlan,
@@ -38,17 +39,26 @@ class Session:
     """A run of some questions into a results folder."""
 
     def __init__(
-        self, request: Request, method: Method, folder: ResultsFolder, resources: Resources, out: Console
+        self,
+        request: Request,
+        method: Method,
+        folder: ResultsFolder,
+        resources: Resources,
+        out: Console,
+        *,
+        take_over: bool = False,
     ) -> None:
         self.request = request
         self.method = method
         self.folder = folder
         self.resources = resources
         self.out = out
+        self.take_over = take_over
         self.plans: list[StudyPlan] = []
         self.interrupted = False
         self._trained: set[str] = set()
         self._log: RunLog | None = None
+        self._fence: Fence | None = None
         self._open = ExitStack()
 
     def run(self) -> tuple[Path, bool]:
@@ -61,14 +71,23 @@ class Session:
 
         Raises:
             UserError: Something in the request, the questions, the data or the folder is not usable.
+            LostLockError: Another run took the folder over while this one was paused.
+            KeyboardInterrupt: The run is to end at once.
         """
         questions = self.request.sourced()
         composed = [question for question in questions if question.question.parts]
         for question in composed:  # what is wrong in one is said now, not when its parts have been trained
             self.request.studies([question], {part: {} for part in question.question.parts})
         with self._open:
-            lock = held_lock(self.folder.root, shlex.join(sys.argv))
-            self._say(self._open.enter_context(lock))
+            self._open.enter_context(stoppable())
+            lock = held_lock(
+                self.folder.root,
+                shlex.join(sys.argv),
+                take_over=self.take_over,
+                say=self._say,
+                on_loss=stop_main_thread,
+            )
+            self._fence = self._open.enter_context(lock).fence()
             self._answer(self.request.plans([question for question in questions if not question.question.parts]))
             complete = self._all_ended()
             for question in composed if complete else []:
@@ -195,7 +214,7 @@ class Session:
         with ProgressDisplay(RunState(budgets, names), self.out) as display:
             keep = self.method.keep_weights != "none"
             queue = schedule or Queue(trials)
-            ended = train_all(queue, dataset, ledger, self.resources, display, keep_weights=keep)
+            ended = train_all(queue, dataset, ledger, self.resources, display, keep_weights=keep, fence=self._fence)
         self.interrupted = not ended
 
     def _without_weights(self, plans: Sequence[StudyPlan]) -> set[str]:

@@ -129,7 +129,7 @@ def test_a_worker_is_reused_for_trials_of_its_share_and_gives_way_to_those_of_an
         def share_of(job: Job) -> Share:
             return Share(cpus=all_cpus if 4 <= job.config.seed < 8 else 1, gpus=0)
 
-        watcher = RunWatcher(queue, display, interruption, lambda job, error: pytest.fail(error))
+        watcher = RunWatcher(queue, display, interruption, lambda job, error, kills: pytest.fail(error))
         run_tune(say_process(tmp_path), ScheduleSearcher(queue, share_of, interruption), watcher, max_trials=1)
     process = {seed: (tmp_path / str(seed)).read_text() for seed in range(9)}
     assert len({process[seed] for seed in range(4)}) == 1

@@ -35,7 +35,7 @@ RUN case "$TORCH" in \
 COPY pyproject.toml README.md LICENSE ./
 COPY cifar_models ./cifar_models
 COPY grid ./grid
-RUN /opt/env/bin/pip install --no-index --find-links=wheels setuptools; \
+RUN /opt/env/bin/pip install --no-index --find-links=wheels --upgrade setuptools; \
     /opt/env/bin/pip install --no-index --find-links=wheels --no-build-isolation '.[cluster]'; \
     /opt/env/bin/pip check
 

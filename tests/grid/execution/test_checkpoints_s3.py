@@ -75,7 +75,7 @@ def test_a_run_that_loses_its_worker_goes_on_from_s3_to_the_same_bits(url: str, 
     driver = Driver(tmp_path, num_trials=1, epochs=40, checkpoints=url, checkpoint_interval_s=0)
     ((fingerprint, config),) = driver.trials.items()
     key = f"checkpoints/{fingerprint}/state.safetensors"
-    driver.wait_until(lambda: key in stored(url))
+    driver.wait_until(lambda: key in stored(url), patience_s=300)
     for worker in driver.workers():
         os.kill(worker, signal.SIGKILL)
     _, metadata = unpack(content(f"{url}/{fingerprint}/state.safetensors"))

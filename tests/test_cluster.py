@@ -29,10 +29,10 @@ def test_a_cluster_file_is_valid_by_rays_own_schema(name: str) -> None:
 
 def test_both_install_and_start_the_same_so_that_the_run_of_one_speaks_for_the_other() -> None:
     cloud, local = (read(name) for name in FILES)
-    for key in ("file_mounts", "rsync_filter", "setup_commands", "worker_start_ray_commands"):
+    start = ("head_start_ray_commands", "worker_start_ray_commands")
+    for key in ("file_mounts", "rsync_filter", "setup_commands", *start):
         assert cloud[key] == local[key]
-    for ours, theirs in zip(cloud["head_start_ray_commands"], local["head_start_ray_commands"], strict=True):
-        assert ours == theirs.replace("RAY_enable_autoscaler_v2=0 ", "")
+    assert "RAY_enable_autoscaler_v2=0 ray start" in cloud["head_start_ray_commands"][-1], "the autoscaler that was run"
 
 
 @pytest.mark.parametrize("name", FILES)

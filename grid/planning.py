@@ -43,7 +43,7 @@ def print_plan(
         timed: Whether to measure.
 
     Raises:
-        UserError: Something in the request, the questions or the data is not usable.
+        UserError: Something in the request, the questions or the data is not usable; a run would say the same.
     """
     questions = request.sourced()
     plans = request.plans([question for question in questions if not question.question.parts])
@@ -69,6 +69,8 @@ def print_plan(
             expect(plans, request, method, folder, resources), price, keeps_weights=method.keep_weights != "none"
         ):
             out.print(line)
+    elif _configs(plans, method, folder):
+        request.load_dataset(plans)  # timing does it too: a run would refuse what does not fit the images
     if resources.checkpoints is None:
         out.print(
             "A trial that loses its node starts again, unless --checkpoints names storage that all nodes see; one that "

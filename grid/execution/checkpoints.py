@@ -153,7 +153,9 @@ class CheckpointStore:
             yield
         except Exception as error:  # every file system has exceptions of its own
             reason = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
+            remedy = "give a folder or URL that every node can reach and write"
+            if isinstance(error, ImportError):
+                remedy = "its file system is not installed: for s3://, pip install 'cifar-grid[s3]' on every node"
             raise StorageError(
-                f"checkpoint storage {self.url}: can't be {action} ({reason[:200]}); "
-                "give a folder or URL that every node can reach and write"
+                f"checkpoint storage {self.url}: can't be {action} ({reason[:200]}); {remedy}"
             ) from error

@@ -21,7 +21,7 @@ def go_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     for architecture, file in list(PUBLISHED.items()):
         if file.url:
-            monkeypatch.setitem(PUBLISHED, architecture, WeightsFile(file.name, NOWHERE))
+            monkeypatch.setitem(PUBLISHED, architecture, WeightsFile(file.name, NOWHERE, file.sha256))
     weights._download_problem.cache_clear()
     return tmp_path / "hub" / "checkpoints"
 

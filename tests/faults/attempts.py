@@ -14,8 +14,13 @@ from tests.faults.victims import MARKER, Snapshot, differences, look_at, make_vi
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """What would steer a terminal."""
 
-OUTSIDE = ("Read-only file system",)
+OUTSIDE = "Read-only file system"
 """What the system says of a write outside the scratch folder, which only the protection kept from happening."""
+
+
+SCRIPT = "</script><img src=x onerror=alert(1)>"
+"""A text that runs a script wherever it gets onto a page as it is."""
+SCRIPTS = (b"<img src=x onerror", b"</script><img", b'href="javascript:')
 
 
 class Case:
@@ -83,6 +88,8 @@ class Attempt:
         powerless: Whether permissions shall bind the command, though it is the superuser's.
         limits: What the command may take.
         clean_up: Undoes what would keep the case from being removed.
+        check: Says what else is wrong afterwards, and unclear to the user.
+        read_only: Whether the results folder itself is on a read-only file system.
     """
 
     fault: str
@@ -92,6 +99,8 @@ class Attempt:
     powerless: bool = False
     limits: Limits = field(default_factory=Limits)
     clean_up: Callable[[Case], None] | None = None
+    check: Callable[[Case, Ended], list[str]] | None = None
+    read_only: bool = False
 
 
 @dataclass
@@ -139,7 +148,8 @@ def judge(attempt: Attempt, case: Case, before: Snapshot, kept: Sequence[str], e
     """Looks at what a command did, and what it left."""
     result = Result(attempt.fault, attempt.name, wall_s=ended.wall_s)
     result.changed += differences(before, look_at(case.root, case.may_change))
-    result.changed += [f"tried to write outside: {ended.err.strip()[-200:]}"] * any(w in ended.err for w in OUTSIDE)
+    if OUTSIDE in ended.err + ended.out and not attempt.read_only:
+        result.changed.append(f"tried to write outside: {(ended.err + ended.out).strip()[-200:]}")
     result.changed += [f"{path} holds what a victim holds" for path in _pages_of_victims(case, ended)]
     result.lost += sorted(set(kept) - set(case.kept_trials()))
     result.hangs += [f"stopped after {ended.wall_s:.0f} s"] * ended.hung
@@ -149,7 +159,16 @@ def judge(attempt: Attempt, case: Case, before: Snapshot, kept: Sequence[str], e
         result.tracebacks.append(f"ended by signal {-ended.code} {ended.err.strip()[-200:]}")
     elif not ended.hung:
         result.unclear += unclear(ended)
+    result.unclear += attempt.check(case, ended) if attempt.check else []
+    result.unclear += [f"{page} would run a script" for page in _scripted_pages(case)]
     return result
+
+
+def _scripted_pages(case: Case) -> list[str]:
+    """Pages that hold a label as HTML which was meant as text."""
+    pages = [] if case.results.is_symlink() or not case.results.is_dir() else case.results.glob("*.html")
+    files = [page for page in pages if page.is_file() and not page.is_symlink() and page.stat().st_size < 2**24]
+    return [page.name for page in files if any(text in page.read_bytes() for text in SCRIPTS)]
 
 
 def unclear(ended: Ended) -> list[str]:

@@ -32,17 +32,18 @@ QUESTION = """
 title: Does turning help?
 about: Two arms that are trained in a moment, to be harmed.
 axes: {augmentation.rotation: {label: turned}}
-base:
-  data.train_size: 100
-  data.test_size: 40
-  data.val_fraction: 0.05
-  batch_size: 50
-  epochs: 2
-  precision: fp32
-  model.filters: [2]
-  model.layers_per_block: 1
-  model.hidden_layer_count: 0
-  augmentation.mode: in_place
+profiles:
+  quick:
+    set:
+      data.train_size: 100
+      data.test_size: 40
+      batch_size: 50
+      epochs: 2
+      precision: fp32
+      model.filters: [2]
+      model.layers_per_block: 1
+      model.hidden_layer_count: 0
+      augmentation.mode: in_place
 cells:
   - product: {augmentation.rotation: [0, 0.5]}
 claims:

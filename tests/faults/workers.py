@@ -78,7 +78,10 @@ def _work(
     try:
         for number, attempt in mine:
             begun = time.monotonic()
-            result = carry_out(attempt, seed, scratch / f"try-{worker}-{number}", sound)
+            try:
+                result = carry_out(attempt, seed, scratch / f"try-{worker}-{number}", sound)
+            except Exception as error:  # one that can't be prepared or judged is no reason to leave out the rest
+                result = Result(attempt.fault, attempt.name, unclear=[f"the suite itself failed: {error!r}"])
             result.wall_s = time.monotonic() - begun
             os.write(writing, json.dumps([number, asdict(result)]).encode() + b"\n")
     except BaseException:

@@ -85,7 +85,7 @@ THINGS: tuple[Callable[[Path], None], ...] = (
 
 NAMES = [
     b"a\nb", b"\x1b[2J\x1b]0;x\x07", b"\xff\xfe", b"\xc3\x28", b"a\rb", "\u202eexe".encode(), b" ", b"-rf", b"~",
-    b"$(touch x)", b"<script>", b"%s%n", b"[bold]x[/bold]", b"[/]", b"*", b"a" * 255, b"CON", b"\x7f", b"..x", b"&#x0a;",
+    b"$(touch x)", b"<script>", b"%s%n", b"[red]x", b"[link=x]y", b"*", b"a" * 255, b"CON", b"\x7f", b"..x", b"&#x0a;",
 ]  # fmt: skip
 IN = ["", "ledger", "ledger/aa", "ledger/.staging", "ledger/damaged", "studies", "runs", "checkpoints"]
 

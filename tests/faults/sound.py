@@ -56,6 +56,7 @@ answers:
 """
 NAME = "faults"
 STUDY = f"{NAME}-quick-digits"
+MANIFEST = "20260101T000000Z-000000"
 OPTIONS = ("--seeds", "3", "--gpus-per-trial", "0")
 RUN = ("run", f"{NAME}.yaml", *OPTIONS, "--keep-weights", "all")
 
@@ -92,6 +93,9 @@ def make_sound(folder: Path) -> Sound:
     job = Job(fingerprint=last.fingerprint, config=plan.config(last), until_epoch=1)
     dataset = launch_dataset()
     train_job(job, dataset, ledger, Resources(checkpoint_interval_s=0), keep_weights=False)
+    (manifest,) = (results / "runs").iterdir()
+    renamed = manifest.read_text().replace(manifest.stem, MANIFEST)
+    manifest.rename(manifest.with_stem(MANIFEST)).write_text(renamed)
     return read_sound(folder)
 
 

@@ -50,7 +50,9 @@ def results(options: Any, scratch: Path) -> Iterator[Result]:
         ("node", lambda: kills.of_nodes(share(NUM_NODES))),
     ):
         if not options.name or options.name in name:
-            yield from part()
+            for result in part():
+                print(f"{result.fault} | {result.name} | {'survived' if result.survived else 'not survived'}", flush=True)
+                yield result
 
 
 class Kills:

@@ -15,6 +15,10 @@ Aim = Callable[[Case, Path], None]
 """Makes a link at a path, at which nothing is."""
 
 
+UNFINISHED = f".{'0' * 32}.tmp"
+"""A file that a killed run left half-written."""
+
+
 def places(sound: Sound) -> list[str]:
     """Paths in a results folder: one of each kind that is there, and what a run may write or look for beside them."""
     key, stopped = sorted(sound.trials)[0], sound.stopped
@@ -29,10 +33,10 @@ def places(sound: Sound) -> list[str]:
         f"ledger/{stopped[:2]}", f"ledger/{stopped[:2]}/{stopped}", f"ledger/{stopped[:2]}/{stopped}/trial.json",
         "ledger/.staging", "ledger/.staging/left", "ledger/damaged", "ledger/aa", "ledger/notes", "ledger/.hidden",
         f"ledger/{key[:2]}/notes", f"ledger/{key[:2]}/{key[:2]}{'0' * 22}", f"{trial}/more",
-        "studies", f"studies/{STUDY}.json", f"studies/{STUDY}.tmp", "studies/other.json",
+        "studies", f"studies/{STUDY}.json", f"studies/{STUDY}.tmp", "studies/other.json", f"studies/{UNFINISHED}",
         "runs", f"runs/{run}", "runs/other.json",
         "checkpoints", checkpoint, f"{checkpoint}/state.safetensors", f"checkpoints/{key}",
-        "run.lock", "run.lock.0", ".run.lock-0", *written, *(f"{name}.tmp" for name in written),
+        UNFINISHED, f"ledger/{UNFINISHED}", f"{checkpoint}/{UNFINISHED}", "run.lock", "run.lock.0", ".run.lock-0", *written, *(f"{name}.tmp" for name in written),
     ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ tried.
 
 import contextlib
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from grid.execution.schedule import Job, Schedule
 from grid.execution.trial import Recorder, run_trial
 from grid.records.ledger import Ledger
 from grid.records.plan import StudyPlan
+from grid.results import ResultsFolder
 
 QUESTION = """
 title: Does turning help?
@@ -86,10 +88,8 @@ def make_sound(folder: Path) -> Sound:
         cifar_grid(*RUN, "--results", "results")
     plan = StudyPlan.model_validate_json((results / "studies" / f"{STUDY}.json").read_bytes())
     last = plan.trials[-1]
-    ledger = Ledger(results / "ledger")
-    for path in ledger.folder(last.fingerprint).iterdir():
-        path.unlink()
-    ledger.folder(last.fingerprint).rmdir()
+    ledger = ResultsFolder(results).ledger
+    shutil.rmtree(trial_folder(results, last.fingerprint))
     job = Job(fingerprint=last.fingerprint, config=plan.config(last), until_epoch=1)
     dataset = launch_dataset()
     train_job(job, dataset, ledger, Resources(checkpoint_interval_s=0), keep_weights=False)
@@ -103,14 +103,19 @@ def read_sound(folder: Path) -> Sound:
     """One that was made before."""
     results = folder / "results"
     plan = StudyPlan.model_validate_json((results / "studies" / f"{STUDY}.json").read_bytes())
-    ledger = Ledger(results / "ledger")
+    ledger = ResultsFolder(results).ledger
     keys = [trial.fingerprint for trial in plan.trials]
     trials = {
-        key: {path.name: path.read_bytes() for path in ledger.folder(key).iterdir()}
+        key: {path.name: path.read_bytes() for path in trial_folder(results, key).iterdir()}
         for key in ledger.read(keys, settled_only=True)
     }
     (stopped,) = set(keys) - set(trials)
     return Sound(folder / f"{NAME}.yaml", results, trials, stopped)
+
+
+def trial_folder(results: Path, key: str) -> Path:
+    """Where a trial is in a results folder."""
+    return results / "ledger" / key[:2] / key
 
 
 def launch_dataset() -> Dataset:
@@ -177,12 +182,12 @@ def train_job(job: Job, dataset: Dataset, ledger: Ledger, resources: Resources, 
     Raises:
         OSError: It could not be committed.
     """
-    recorder = Recorder(ledger.root.resolve())
+    recorder = Recorder(Ledger(ledger.files.absolute()))
     run_trial(
         {"job": job.model_dump_json(), "share": resources.share("", False).model_dump_json()},
         dataset=dataset,
         recorder=SimpleNamespace(commit=SimpleNamespace(remote=recorder.commit)),
-        store=CheckpointStore(resources.checkpoints or str(ledger.root.resolve().parent / "checkpoints")),
+        store=CheckpointStore(resources.checkpoints or ledger.files.beside("checkpoints")),
         resources=resources,
         keep_weights=keep_weights,
     )

@@ -13,7 +13,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -51,7 +51,9 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.faults", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     kinds = "\n".join(f"{name}: {about}" for name, about in KINDS.items())
     parser.add_argument("kinds", nargs="*", help=f"all if none is named\n{kinds}")
     parser.add_argument("--scale", type=float, default=1.0, help="share of each fault's tries")

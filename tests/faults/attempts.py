@@ -134,9 +134,7 @@ def carry_out(attempt: Attempt, seed: int, folder: Path, sound: Sound) -> Result
         attempt.prepare(case, Random(f"{seed} {attempt.fault} {attempt.name}"))
         kept = case.kept_trials()
         before = look_at(folder, case.may_change)
-        ended = call(
-            lambda: attempt.command(case), case.surroundings(powerless=attempt.powerless), attempt.limits
-        )
+        ended = call(lambda: attempt.command(case), case.surroundings(powerless=attempt.powerless), attempt.limits)
         return judge(attempt, case, before, kept, ended)
     finally:
         if attempt.clean_up:

@@ -15,7 +15,7 @@ from tests.faults.protection import scratch_folder
 from tests.faults.sound import Sound
 
 FREE_KIB = (0, 4, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 4800, 5000, 8192)
-"""Room that is left on a disk: from nothing, over the room for a trial, to that for all tables and pages, and beyond."""
+"""Room that is left on a disk: from nothing, over the room for a trial, to that for all tables and pages."""
 SOMEBODY = 12345
 TIMES = 4
 
@@ -32,8 +32,8 @@ def attempts(_: Sound) -> Iterator[Attempt]:
         )  # fmt: skip
     for command, trained in product(COMMANDS, (False, True)):
         yield Attempt(
-            "a read-only folder", f"{command.__name__}, {'complete' if trained else 'to be trained'}", _read_only(trained),
-            command, clean_up=_unmount, read_only=True,
+            "a read-only folder", f"{command.__name__}, {'whole' if trained else 'to be trained'}",
+            _read_only(trained), command, clean_up=_unmount, read_only=True,
         )  # fmt: skip
         for what, change in FOREIGN.items():
             yield Attempt(

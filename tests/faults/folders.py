@@ -17,7 +17,9 @@ def attempts(_: Sound) -> Iterator[Attempt]:
     for number in range(NUM_FOLDERS):
         command = COMMANDS[number % len(COMMANDS)]
         powerless = number // len(COMMANDS) % 2 == 0
-        yield Attempt("a results folder changed at random", f"{number:04}: {command.__name__}", mutate, command, powerless)
+        yield Attempt(
+            "a results folder changed at random", f"{number:04}: {command.__name__}", mutate, command, powerless
+        )
 
 
 def mutate(case: Case, draw: Random) -> None:

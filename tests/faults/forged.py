@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from itertools import product
+from itertools import cycle, product
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -32,7 +32,9 @@ def attempts(sound: Sound) -> Iterator[Attempt]:
     (manifest,) = sorted((sound.results / "runs").iterdir())
     lock = left_lock(sound)
     yield from _documents("a forged plan", sound.results, f"studies/{STUDY}.json", (report, report, run, plan))
-    yield from _documents("a forged second plan", sound.results, f"studies/{STUDY}.json", (report,), "studies/other.json")
+    yield from _documents(
+        "a forged second plan", sound.results, f"studies/{STUDY}.json", (report,), "studies/other.json"
+    )
     yield from _documents("a forged trial", sound.results, f"ledger/{key[:2]}/{key}/trial.json", (report, run, export))
     yield from _documents("a forged manifest", sound.results, f"runs/{manifest.name}", (report, run))
     yield from _documents("a forged lock", lock.parent, lock.name, (run, report), LOCK)
@@ -59,14 +61,13 @@ def _documents(
     fault: str, folder: Path, name: str, commands: Sequence[Command], place: str | None = None
 ) -> Iterator[Attempt]:
     document = json.loads((folder / name).read_bytes())
-    number = 0
-    for location, value in product(locations(document), HOSTILE):
-        command = commands[number % len(commands)]
-        number += 1
+    for command, (location, value) in zip(cycle(commands), product(locations(document), HOSTILE), strict=False):
         shown = f"{'.'.join(map(str, location))} = {value!r:.40}: {command.__name__}"
         yield Attempt(fault, shown, _document(document, location, value, place or name), command)
     for content, command in product(CONTENTS, COMMANDS):
-        yield Attempt(fault, f"{content!r:.20} ({len(content)}): {command.__name__}", _content(content, place or name), command)
+        yield Attempt(
+            fault, f"{content!r:.20} ({len(content)}): {command.__name__}", _content(content, place or name), command
+        )
 
 
 def _document(document: Any, location: Location, value: Any, place: str) -> Callable[[Case, Random], None]:

@@ -1,4 +1,4 @@
-"""A call in a process of its own, forked from this one so that nothing is imported anew, with limits on time and memory."""
+"""A call in a process of its own, forked so that nothing is imported anew, with limits on time and memory."""
 
 import contextlib
 import ctypes

@@ -51,7 +51,9 @@ def results(options: Any, scratch: Path) -> Iterator[Result]:
     ):
         if not options.name or options.name in name:
             for result in part():
-                print(f"{result.fault} | {result.name} | {'survived' if result.survived else 'not survived'}", flush=True)
+                print(
+                    f"{result.fault} | {result.name} | {'survived' if result.survived else 'not survived'}", flush=True
+                )
                 yield result
 
 

@@ -36,7 +36,8 @@ def places(sound: Sound) -> list[str]:
         "studies", f"studies/{STUDY}.json", f"studies/{STUDY}.tmp", "studies/other.json", f"studies/{UNFINISHED}",
         "runs", f"runs/{run}", "runs/other.json",
         "checkpoints", checkpoint, f"{checkpoint}/state.safetensors", f"checkpoints/{key}",
-        UNFINISHED, f"ledger/{UNFINISHED}", f"{checkpoint}/{UNFINISHED}", "run.lock", "run.lock.0", ".run.lock-0", *written, *(f"{name}.tmp" for name in written),
+        UNFINISHED, f"ledger/{UNFINISHED}", f"{checkpoint}/{UNFINISHED}",
+        "run.lock", "run.lock.0", ".run.lock-0", *written, *(f"{name}.tmp" for name in written),
     ]  # fmt: skip
 
 

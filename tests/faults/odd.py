@@ -1,4 +1,4 @@
-"""What is no file, in the place of one, and no folder, in the place of one; files without end, and names of any bytes."""
+"""What is no file in the place of one, what is no folder in the place of one, endless files, names of any bytes."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ def unix_socket(path: Path) -> None:
         listener.bind(path.name)  # its name may be 107 characters long, and no more
 
 
-class _inside:  # noqa: N801
+class _inside:
     """A working folder for a while; contextlib.chdir, but quiet about threads."""
 
     def __init__(self, folder: Path) -> None:

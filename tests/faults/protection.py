@@ -4,8 +4,10 @@ It is made of Linux namespaces, which end with the process: a new mount namespac
 empty tmpfs as the scratch folder, one more as /dev/shm, and a process namespace, so that what is killed is ours.
 """
 
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -53,7 +55,17 @@ def run_inside(command: Sequence[str]) -> int:
     """Runs a command in which only a new, empty scratch folder can be written; returns its exit code."""
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         environment = os.environ | {INSIDE: folder}
-        return subprocess.run([*UNSHARE, ENTER, "sh", folder, *command], env=environment).returncode
+        return subprocess.run(
+            [*UNSHARE, ENTER, "sh", folder, *command], env=environment, preexec_fn=_die_with_parent
+        ).returncode
+
+
+def _die_with_parent() -> None:
+    """Asks the system to kill this process, and with it all that is inside, when the one that started it is gone.
+
+    Source: prctl(2), PR_SET_PDEATHSIG.
+    """
+    ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))
 
 
 def writable_elsewhere(scratch: Path) -> list[str]:

@@ -16,10 +16,12 @@ NUM_QUESTIONS = 3000
 ALIASES = "[" + ", ".join(f"&a{n} [{', '.join([f'*a{n - 1}' if n else 'x'] * 9)}]" for n in range(9)) + "]"
 """Nine levels of nine, which stand for 387 million values."""
 PIECES = (
-    "*a", "&a ", "!!python/object/apply:os.mkdir [ESCAPED]", "!!binary ", "<<: *a\n", "? ", "---\n", "{{", "[[[[", "]", "}",
-    "'", '"', "|\n", ">\n", "#", "\t", "- - - ", ": : ", "1e999", ".nan", "-.inf", "0x7f", "0o777", "1_000", "12:30:45", "2001-01-01",
-    "~", "null", "yes", "\u202e", "\x1b[2J", "é", "\u2028", "%YAML 9.9\n", "@", "`", "9" * 120, "a" * 5000,
+    "*a", "&a ", "!!python/object/apply:os.mkdir [ESCAPED]", "!!binary ", "<<: *a\n", "? ", "---\n", "{{", "[[[[", "]",
+    "}", "'", '"', "|\n", ">\n", "#", "\t", "- - - ", ": : ", "1e999", ".nan", "-.inf", "0x7f", "0o777", "1_000", "12:30:45",
+    "2001-01-01", "~", "null", "yes", "\u202e", "\x1b[2J", "é", "\u2028", "%YAML 9.9\n", "@", "`", "9" * 120, "a" * 5000,
 )  # fmt: skip
+
+ODD_CHOICES = ("", "../..", "\n", "\x1b[2J", "\udcff", "x" * 5000, "nan", "-1", "1e999", "resnet50=nan,inf", "9" * 30)
 
 
 def attempts(_: Sound) -> Iterator[Attempt]:
@@ -84,7 +86,7 @@ def _options() -> Iterator[tuple[str, str]]:
         yield "--set", f"{field}={ALIASES}"
         yield "--set", f"{field}={'[' * 5000}"
     for option in ("--profile", "--dataset", "--data-dir", "--seeds", "--resources", "--cpus-per-trial", "--finalists"):
-        for value in ("", "../..", "\n", "\x1b[2J", "\udcff", "x" * 5000, "nan", "-1", "1e999", "resnet50=nan,inf", "9" * 30):
+        for value in ODD_CHOICES:
             yield option, value
 
 

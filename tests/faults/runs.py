@@ -42,7 +42,16 @@ class Run:
     def __init__(self, question: Path, results: Path, num_seeds: int, **environment: str) -> None:
         self.results, self.mark = results, uuid.uuid4().hex
         self.log = results.with_name(f"{results.name}-{self.mark[:8]}.log")
-        arguments = ["run", str(question), "--results", str(results), "--seeds", str(num_seeds), "--gpus-per-trial", "0"]
+        arguments = [
+            "run",
+            str(question),
+            "--results",
+            str(results),
+            "--seeds",
+            str(num_seeds),
+            "--gpus-per-trial",
+            "0",
+        ]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", "from grid.cli import main; main()", *arguments],

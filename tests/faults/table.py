@@ -35,11 +35,7 @@ def _numbered(row: Sequence[str], widths: Sequence[int]) -> list[tuple[int, tupl
 
 def failures(results: Iterable[Result]) -> list[str]:
     """A line for all that was wrong, by which it can be found and tried again."""
-    return [
-        f"{result.fault} | {result.name} | {problem!s}"
-        for result in results
-        for problem in result.problems()
-    ]
+    return [f"{result.fault} | {result.name} | {problem!s}" for result in results for problem in result.problems()]
 
 
 def alike(results: Iterable[Result], most: int) -> Mapping[str, int]:

@@ -18,7 +18,8 @@ HOSTILE: tuple[Any, ...] = (
     "a/b", "..\\..\\ESCAPED", "~", "*", "$(touch ESCAPED)", SCRIPT, "javascript:alert(1)", "{{ 7 * 7 }}",
     "[bold]x[/bold]", "[/]", "\x1b[2J\x1b]0;x\x07", "a\nb", "a\rb", "\u202ea", "\ud800", "\x00", "x" * 300,
     "x" * 100_000, "1e-3", "NaN", "null", None, True, False, 0, 1, -1, 2.5, 1e-320, 1e308, -1e308, 2**31, 2**63,
-    10**30, 10**400, float("nan"), float("inf"), float("-inf"), [], {}, [None], {"a": 1}, [[[[]]]], {"__class__": "x"}, DEEP,
+    10**30, 10**400, float("nan"), float("inf"), float("-inf"), [], {}, [None], {"a": 1}, [[[[]]]],
+    {"__class__": "x"}, DEEP,
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ NUM_WORKERS, NUM_CLUSTERS, NUM_NODES = 8, 4, 4
 TRIALS_A_KILL = 3
 """At least so many trials finish between two kills, on average."""
 WORKER, RAYLET, SERVER = "ray::ImplicitFunc", "raylet/raylet", "gcs_server"
+ONLY_KILLED = "driver: SIGKILL"
 GRACE_S = 60.0
 """After which nothing that a run started may still be there."""
 
@@ -34,6 +35,8 @@ def results(options: Any, scratch: Path) -> Iterator[Result]:
         return min(max(1, round(options.scale * number)), options.count or number)
 
     signals = [*islice(SIGNALS, share(20)), *islice(SIGNALS, 20, 20 + min(12, 3 * share(4)))]
+    if options.name == ONLY_KILLED:
+        signals = signals[: share(20)]
     ray_parts = list(islice(cycle((RAYLET, SERVER)), share(NUM_CLUSTERS)))
     num_kills = max(len(signals), share(NUM_WORKERS), len(ray_parts), share(NUM_NODES))
     num_seeds = 2 + -(-TRIALS_A_KILL * num_kills // NUM_ARMS)
@@ -49,7 +52,7 @@ def results(options: Any, scratch: Path) -> Iterator[Result]:
         ("ray", lambda: kills.of_ray(ray_parts)),
         ("node", lambda: kills.of_nodes(share(NUM_NODES))),
     ):
-        if not options.name or options.name in name:
+        if not options.name or options.name.startswith(name):
             for result in part():
                 print(
                     f"{result.fault} | {result.name} | {'survived' if result.survived else 'not survived'}", flush=True

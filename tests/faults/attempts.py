@@ -1,5 +1,6 @@
 """A try of a fault: a results folder among victims, something done to it, a command, and what is judged afterwards."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -149,6 +150,7 @@ def judge(attempt: Attempt, case: Case, before: Snapshot, kept: Sequence[str], e
     if OUTSIDE in ended.err + ended.out and not attempt.read_only:
         result.changed.append(f"tried to write outside: {(ended.err + ended.out).strip()[-200:]}")
     result.changed += [f"{path} holds what a victim holds" for path in _pages_of_victims(case, ended)]
+    result.tracebacks += _failed_trials(case)
     result.lost += sorted(set(kept) - set(case.kept_trials()))
     result.hangs += [f"stopped after {ended.wall_s:.0f} s"] * ended.hung
     if "Traceback" in ended.err or "Traceback" in ended.out:
@@ -160,6 +162,18 @@ def judge(attempt: Attempt, case: Case, before: Snapshot, kept: Sequence[str], e
     result.unclear += attempt.check(case, ended) if attempt.check else []
     result.unclear += [f"{page} would run a script" for page in _scripted_pages(case)]
     return result
+
+
+def _failed_trials(case: Case) -> list[str]:
+    """Why the trial that was to be trained has failed, where the harm became a reason in its row."""
+    key = case.sound.stopped
+    path = case.results / "ledger" / key[:2] / key / "trial.json"
+    try:
+        record = json.loads(path.read_bytes()) if path.stat().st_size < 2**20 and path.is_file() else {}
+        status, reason = record["status"], record["reason"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return []
+    return [f"the trial ended as {status}: {reason}"] if status in ("error", "out_of_memory") else []
 
 
 def _scripted_pages(case: Case) -> list[str]:

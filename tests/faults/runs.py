@@ -28,7 +28,7 @@ NOT_COMPARED = {"started", "wall_s", "train_images_per_s"}
 MARK = "CIFAR_GRID_FAULTS_RUN"
 """Environment variable by which everything that a run started is found."""
 PATIENCE_S = 300.0
-"""Longest wait for anything: a busy machine is slow, and no more than that is proven by a shorter one."""
+"""Longest wait in which no trial is finished: a busy machine is slow, and a shorter wait proves no more than that."""
 
 
 class Run:
@@ -68,22 +68,23 @@ class Run:
 
     def wait_until(self, happened: Callable[[], object]) -> bool:
         """Waits for what the run will do; whether it did so while the driver was at work."""
-        deadline = time.monotonic() + PATIENCE_S
+        known, since = -1, time.monotonic()
         while not happened():
-            if self.process.poll() is not None or time.monotonic() > deadline:
+            if self.process.poll() is not None or time.monotonic() - since > PATIENCE_S:
                 return False
-            time.sleep(0.01)
+            time.sleep(0.02)
+            if (now := len(finished(self.results))) != known:
+                known, since = now, time.monotonic()
         return self.process.poll() is None
 
     def end(self) -> int | None:
         """Waits for the driver's end; its exit code, or None if it had to be killed."""
-        try:
-            return self.process.wait(PATIENCE_S)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            self.process.poll() is None and self.process.kill()
+        self.wait_until(lambda: self.process.poll() is not None)
+        code = self.process.poll()
+        if code is None:
+            self.process.kill()
             self.process.wait()
+        return code
 
     def left(self, patience_s: float) -> list[str]:
         """Commands of what it started that still run some time after its end; they are ended here."""

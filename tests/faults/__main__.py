@@ -16,8 +16,12 @@ import time
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.faults.protection import run_inside, scratch_folder, why_not, writable_elsewhere
+
+if TYPE_CHECKING:
+    from tests.faults.attempts import Result  # imports torch and Ray, which takes seconds
 
 KINDS = {
     "links": "every place of a results folder as a link to something outside",
@@ -61,6 +65,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--name", default="", help="only tries whose fault and name have this in it")
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="tries at the same time")
+    parser.add_argument("--minutes", type=float, default=1e9, help="no new try after so long; the table is of the rest")
     parser.add_argument("--unprotected", action="store_true", help="where no namespaces can be had")
     options = parser.parse_args()
     if unknown := set(options.kinds) - set(KINDS):
@@ -83,28 +88,30 @@ def carry_out(options: argparse.Namespace, scratch: Path) -> int:
         results.append(result)
         for line in table.failures([result]):
             print(line, flush=True)
+        if time.monotonic() - begun > 60 * options.minutes:
+            break
     print()
-    print(table.table(results))
+    print(table.table(sorted(results, key=lambda result: result.fault)))
     print(f"{time.monotonic() - begun:.0f} s")
     return int(not results or not all(result.survived for result in results))
 
 
-def _results(options: argparse.Namespace, scratch: Path) -> Iterator["Result"]:  # noqa: F821
+def _results(options: argparse.Namespace, scratch: Path) -> "Iterator[Result]":
     kinds = options.kinds or list(KINDS)
-    tries = [kind for kind in kinds if kind not in ("kills",)]
+    tries = [kind for kind in kinds if kind != "kills"]
     if tries:
         from tests.faults.preparation import prepared_sound
         from tests.faults.workers import carry_out_all, drawn
 
         sound = prepared_sound(scratch)
-        for kind in tries:
-            every = [
-                attempt
-                for attempt in import_module(f"tests.faults.{kind}").attempts(sound)
-                if options.name in f"{attempt.fault} | {attempt.name}"
-            ]
-            chosen = drawn(every, options.scale, options.count, options.seed)
-            yield from carry_out_all(chosen, sound, scratch, options.jobs, options.seed)
+        every = [
+            attempt
+            for kind in tries
+            for attempt in import_module(f"tests.faults.{kind}").attempts(sound)
+            if options.name in f"{attempt.fault} | {attempt.name}"
+        ]
+        chosen = drawn(every, options.scale, options.count, options.seed)
+        yield from carry_out_all(chosen, sound, scratch, options.jobs, options.seed)
     if "kills" in kinds:
         from tests.faults import kills
 

@@ -26,9 +26,9 @@ from grid.execution.checkpoints import CheckpointStore
 from grid.execution.resources import Resources
 from grid.execution.schedule import Job, Schedule
 from grid.execution.trial import Recorder, run_trial
+from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.records.plan import StudyPlan
-from grid.results import ResultsFolder
 
 QUESTION = """
 title: Does turning help?
@@ -88,7 +88,7 @@ def make_sound(folder: Path) -> Sound:
         cifar_grid(*RUN, "--results", "results")
     plan = StudyPlan.model_validate_json((results / "studies" / f"{STUDY}.json").read_bytes())
     last = plan.trials[-1]
-    ledger = ResultsFolder(results).ledger
+    ledger = Ledger(Folder(results).below("ledger"))
     shutil.rmtree(trial_folder(results, last.fingerprint))
     job = Job(fingerprint=last.fingerprint, config=plan.config(last), until_epoch=1)
     dataset = launch_dataset()
@@ -103,7 +103,7 @@ def read_sound(folder: Path) -> Sound:
     """One that was made before."""
     results = folder / "results"
     plan = StudyPlan.model_validate_json((results / "studies" / f"{STUDY}.json").read_bytes())
-    ledger = ResultsFolder(results).ledger
+    ledger = Ledger(Folder(results).below("ledger"))
     keys = [trial.fingerprint for trial in plan.trials]
     trials = {
         key: {path.name: path.read_bytes() for path in trial_folder(results, key).iterdir()}

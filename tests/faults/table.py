@@ -1,6 +1,6 @@
 """What came of all tries: a table, and a line for each that was not survived."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from tests.faults.attempts import Result
 
@@ -36,12 +36,3 @@ def _numbered(row: Sequence[str], widths: Sequence[int]) -> list[tuple[int, tupl
 def failures(results: Iterable[Result]) -> list[str]:
     """A line for all that was wrong, by which it can be found and tried again."""
     return [f"{result.fault} | {result.name} | {problem!s}" for result in results for problem in result.problems()]
-
-
-def alike(results: Iterable[Result], most: int) -> Mapping[str, int]:
-    """How often each problem was seen, the most frequent first."""
-    counts: dict[str, int] = {}
-    for result in results:
-        for problem in dict.fromkeys(problem.split("\n")[0][:200] for problem in result.problems()):
-            counts[problem] = counts.get(problem, 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: -item[1])[:most])

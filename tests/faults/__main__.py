@@ -5,8 +5,9 @@ python -m tests.faults links forged           some kinds
 python -m tests.faults --scale 0.02           a share of each fault's tries, one at least
 python -m tests.faults links --name run.lock  those tries whose name has that in it, to see one again
 
-All of it is some 17,000 tries and 40 kills, and takes hours. It runs where nothing but a scratch folder can be written, which takes Linux and root; elsewhere it refuses, unless it
-is told to go on `--unprotected`. Exit code 1 if anything was wrong.
+All of it is some 17,000 tries and 40 kills, and takes hours. It runs where nothing but a scratch folder can be written,
+which takes Linux and root; elsewhere it refuses, unless it is told to go on `--unprotected`. Exit code 1 if anything
+was wrong.
 """
 
 import argparse

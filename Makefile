@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS := tests/grid/execution tests/grid/test_session.py
 
-.PHONY: run test test-runs test-others check format bench lock clean help
+.PHONY: run test test-runs test-others check format bench faults lock clean help
 
 help: ## What there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -32,6 +32,9 @@ format: setup ## Puts the code into the house format
 
 bench: setup ## Timings, ratios and error rates on this machine
 	$(BIN)/python -m tests.benchmarks
+
+faults: setup ## Breaks what can break, thousands of times; hours, as root on Linux
+	$(BIN)/python -m tests.faults
 
 setup: $(VENV)/.installed ## The environment, from the locked versions
 

@@ -114,7 +114,7 @@ class Folder:
                     raise OSError(errno.EINVAL, "not a file")
                 if opened.st_size > max_bytes:
                     raise OSError(errno.EFBIG, f"has {opened.st_size:,} bytes, where at most {max_bytes:,} are read")
-                return file.read(min(opened.st_size, max_bytes))  # read(n) makes room for n bytes, however few there are
+                return file.read(min(opened.st_size, max_bytes))  # read(n) makes room for n bytes
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a file in place of an earlier one, on disk when this returns; folders around it are made.

@@ -2,16 +2,17 @@
 # cifar-grid with its environment; what follows the image's name goes to `cifar-grid`.
 #
 #     docker build --tag cifar-grid .                              # with CUDA, which makes most of its 6 GB
-#     docker build --tag cifar-grid:cpu --build-arg TORCH=cpu .    # without
+#     docker build --tag cifar-grid:cpu --build-arg TORCH=cpu --build-arg CPU_BUILDS=URL .    # without
 #     docker run --rm --shm-size=4g --volume "$PWD/results:/grid/results" --user "$(id -u)" cifar-grid:cpu run q2
 #
+# URL is the package index of PyTorch's CPU builds, as pytorch.org names it under "Get started".
 # With GPUs add `--gpus all`; the host needs NVIDIA's driver and its container toolkit. Ray keeps the images of a run in
 # /dev/shm, for which Docker leaves 64 MB: without --shm-size they go to files, which is slow.
 ARG PYTHON=python:3.11-slim-bookworm
 
 FROM ${PYTHON} AS environment
 ARG TORCH=cuda
-ARG CPU_BUILDS=https://download.pytorch.org/whl/cpu
+ARG CPU_BUILDS
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 WORKDIR /build
@@ -23,6 +24,7 @@ COPY requirements.lock ./
 RUN case "$TORCH" in \
       cuda) cp requirements.lock wanted.lock ;; \
       cpu) \
+        : "${CPU_BUILDS:?give the index of the CPU builds with --build-arg CPU_BUILDS=URL}"; \
         awk '/^[a-z]/ { keep = !/^(torch|torchvision|triton|nvidia-[^=]*|cuda-[^=]*)==/ } keep' requirements.lock \
           > wanted.lock; \
         grep -oE '^(torch|torchvision)==[0-9.]+' requirements.lock > torch.lock; \

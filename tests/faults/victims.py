@@ -16,12 +16,11 @@ OLD_S = 3 * 24 * 3600.0
 
 
 class Entry(NamedTuple):
-    """All that there is to know of a file, folder, link or device, but for when it was last read."""
+    """What there is to know of a file, folder, link or device, but for its other names and when it was last read."""
 
     mode: int
     owner: tuple[int, int]
     mtime_ns: int
-    links: int
     device: int
     content: str
 
@@ -46,7 +45,7 @@ def _look(path: bytes, name: bytes, leave_out: Collection[bytes], found: dict[st
     status = os.lstat(path)
     shown = os.fsdecode(name)
     if path in leave_out:
-        found[shown] = Entry(stat.S_IFMT(status.st_mode), (0, 0), 0, 0, 0, "left out")
+        found[shown] = Entry(stat.S_IFMT(status.st_mode), (0, 0), 0, 0, "left out")
         return
     content = ""
     if stat.S_ISREG(status.st_mode):
@@ -55,8 +54,7 @@ def _look(path: bytes, name: bytes, leave_out: Collection[bytes], found: dict[st
     elif stat.S_ISLNK(status.st_mode):
         content = os.fsdecode(os.readlink(path))
     owner = (status.st_uid, status.st_gid)
-    links = 0 if stat.S_ISDIR(status.st_mode) else status.st_nlink
-    found[shown] = Entry(status.st_mode, owner, status.st_mtime_ns, links, status.st_rdev, content)
+    found[shown] = Entry(status.st_mode, owner, status.st_mtime_ns, status.st_rdev, content)
     if stat.S_ISDIR(status.st_mode):
         for child in sorted(os.listdir(path)):
             _look(path + b"/" + child, name + b"/" + child, leave_out, found)
@@ -70,8 +68,7 @@ def differences(before: Snapshot, after: Snapshot) -> list[str]:
     for name in before:
         if name in after and (old := before[name]) != (now := after[name]):
             fields = [field for field in Entry._fields if getattr(old, field) != getattr(now, field)]
-            if fields != ["links"] or now.links < old.links:  # a further name for it changes nothing of it
-                changed.append(f"{name!r}: another {', '.join(fields)}")
+            changed.append(f"{name!r}: another {', '.join(fields)}")
     return gone + new + changed
 
 

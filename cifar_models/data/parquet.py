@@ -67,7 +67,7 @@ def _read_shard(path: Path, cifar: Cifar) -> Part:
             column = _image_column(path, file.schema_arrow.names, cifar)
             table = file.read(columns=[column, cifar.label_column])
     except (pa.ArrowException, OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = "".join(letter if letter.isprintable() else "?" for letter in str(error)[:200].splitlines()[0])
         raise DataError(f"{path}: not a Parquet file that can be read ({reason}); copy it anew") from error
     images = table[column]
     if pa.types.is_struct(images.type) and "bytes" in images.type.names:

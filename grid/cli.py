@@ -22,8 +22,8 @@ from grid.questions.question import catalogue, find_question, read_profiles
 from grid.records.lock import held_lock
 from grid.records.results_folder import ResultsFolder
 from grid.report.pipeline import make_report, read_verdicts
-from grid.request import Request
-from grid.session import Session
+from grid.runs.request import Request
+from grid.runs.session import Session
 
 app = typer.Typer(
     help="Asks questions of image classifiers, and answers them with trained trials and their uncertainty.",

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from cifar_models.config import Architecture
 from grid.errors import UserError
-from grid.method import Method
+from grid.runs.method import Method
 
 
 def expand_home(path: Path | None) -> Path | None:

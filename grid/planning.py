@@ -11,14 +11,14 @@ from cifar_models.data import split
 from grid.errors import QuestionError, UserError
 from grid.execution.rehearsal import rehearse
 from grid.execution.resources import Resources
-from grid.method import Method
 from grid.records.estimate import Capacity, Estimate, Work, estimate, estimate_in_words
 from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
 from grid.records.results_folder import ResultsFolder
 from grid.records.speeds import ImageCounts, kind_of, speeds_of_trained
 from grid.report.pipeline import find_winners
-from grid.request import Request
-from grid.screening import num_finalists, plan_screening, schedule_of
+from grid.runs.method import Method
+from grid.runs.request import Request
+from grid.runs.screening import num_finalists, plan_screening, schedule_of
 
 
 def print_plan(

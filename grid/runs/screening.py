@@ -1,9 +1,9 @@
 """A study's screening: where it stands by the ledger, and the plan that confirms what it found."""
 
 from grid.execution.asha import AshaSchedule, choose_num_finalists, describe
-from grid.method import Method
 from grid.records.ledger import Ledger
 from grid.records.plan import Screening, StudyPlan, make_screening
+from grid.runs.method import Method
 
 RETRIED = ("error", "out_of_memory")
 """How trials end that a run tries again."""

@@ -15,7 +15,6 @@ from grid.execution.progress import ProgressDisplay, RunState
 from grid.execution.resources import Resources
 from grid.execution.schedule import Queue, Schedule
 from grid.formats import plural
-from grid.method import Method
 from grid.planning import print_counts, refuse_too_many_gpu_hours
 from grid.questions.claims import claims_hash
 from grid.questions.expansion import Winners
@@ -30,9 +29,10 @@ from grid.records.plan import (
 from grid.records.results_folder import ResultsFolder
 from grid.report.pipeline import best_trials, find_winners, make_report, results_of
 from grid.report.samples import samples_are_missing, write_samples
-from grid.request import Request
-from grid.screening import confirmation, plan_screening, schedule_of
-from grid.sequential import open_questions, seeds_of_next_look
+from grid.runs.method import Method
+from grid.runs.request import Request
+from grid.runs.screening import confirmation, plan_screening, schedule_of
+from grid.runs.sequential import open_questions, seeds_of_next_look
 
 
 class Session:

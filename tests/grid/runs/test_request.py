@@ -1,7 +1,7 @@
 import pytest
 
 from grid.errors import UserError
-from grid.request import Request
+from grid.runs.request import Request
 
 LEVELS = ", ".join(f"&{level} [{', '.join([f'*{level - 1}' if level else '0.1'] * 9)}]" for level in range(8))
 FORMS = [

@@ -2,31 +2,41 @@
 
 from typing import Literal, Self
 
-from pydantic import model_validator
+from cyclopts import Parameter
+from pydantic import Field, model_validator
 
 from cifar_models.config import Frozen
 
 
-class Method(Frozen):
-    """The user's choices.
+@Parameter(name="*")
+class PlannedMethod(Frozen):
+    """What can be planned before a trial has run.
 
     Attributes:
-        scheduler: `grid` trains every arm with every seed; `asha` screens all arms and trains the best ones.
+        scheduler: grid trains all; asha screens all arms and trains the best in full.
         screening_seeds: Seeds an arm is screened with.
-        finalists: Arms that are trained in full after a screening; as many as suits their number if None.
-        until_decided: Whether arms get further seeds as long as something is open.
-        max_trials: Trials that may be added so, in all questions of the run together.
-        keep_weights: Which final weights the ledger keeps: none, those of the best trial of each study, or all.
-        max_gpu_hours: GPU hours beyond which a run does not start; no limit if None.
+        finalists: Arms trained in full after screening; 2 or 3 if not given.
+        keep_weights: Final weights to keep: of each study's best trial, or of all.
     """
 
     scheduler: Literal["grid", "asha"] = "grid"
-    screening_seeds: int = 1
-    finalists: int | None = None
-    until_decided: bool = False
-    max_trials: int = 0
+    screening_seeds: int = Field(default=1, ge=1, le=100)
+    finalists: int | None = Field(default=None, ge=2)
     keep_weights: Literal["none", "best", "all"] = "none"
-    max_gpu_hours: float | None = None
+
+
+class Method(PlannedMethod):
+    """What a run decides by what its trials found, or would take.
+
+    Attributes:
+        until_decided: Gives further seeds to what is open; needs --max-trials.
+        max_trials: Trials that --until-decided may add, in all questions of the run together.
+        max_gpu_hours: Refuses to start a run that would take more.
+    """
+
+    until_decided: bool = False
+    max_trials: int = Field(default=0, ge=0)
+    max_gpu_hours: float | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

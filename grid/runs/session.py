@@ -3,12 +3,14 @@
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 
+from cifar_models.data import Dataset
 from grid.errors import QuestionError
 from grid.execution.interrupt import stop_main_thread, stoppable
 from grid.execution.progress import ProgressDisplay, RunState
@@ -17,15 +19,10 @@ from grid.execution.schedule import Queue, Schedule
 from grid.formats import plural
 from grid.planning import print_counts, refuse_too_many_gpu_hours
 from grid.questions.claims import claims_hash
-from grid.questions.expansion import Winners
+from grid.questions.question import SourcedQuestion
 from grid.records.lock import Fence, held_lock
 from grid.records.manifest import RunLog, recorded_run
-from grid.records.plan import (
-    StudyPlan,
-    count,
-    new_trials,
-    settled_fingerprints,
-)
+from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
 from grid.records.results_folder import ResultsFolder
 from grid.report.pipeline import best_trials, find_winners, make_report, results_of
 from grid.report.samples import samples_are_missing, write_samples
@@ -35,31 +32,33 @@ from grid.runs.screening import confirmation, plan_screening, schedule_of
 from grid.runs.sequential import open_questions, seeds_of_next_look
 
 
+@dataclass
 class Session:
-    """A run of some questions into a results folder."""
+    """A run of some questions into a results folder.
 
-    def __init__(
-        self,
-        request: Request,
-        method: Method,
-        folder: ResultsFolder,
-        resources: Resources,
-        out: Console,
-        *,
-        take_over: bool = False,
-    ) -> None:
-        self.request = request
-        self.method = method
-        self.folder = folder
-        self.resources = resources
-        self.out = out
-        self.take_over = take_over
-        self.plans: list[StudyPlan] = []
-        self.interrupted = False
-        self._trained: set[str] = set()
-        self._log: RunLog | None = None
-        self._fence: Fence | None = None
-        self._open = ExitStack()
+    Attributes:
+        request: Which questions, and on which images.
+        method: Which of their trials it trains.
+        folder: Where it finds what was trained, and writes to.
+        resources: What trials may use.
+        out: Where it says what it does.
+        take_over: Whether it takes the folder from a run of which nobody can tell whether it was killed.
+        plans: The newest plan of each study so far, by the study's name.
+        interrupted: Whether the user asked for an end, so that nothing more is started.
+    """
+
+    request: Request
+    method: Method
+    folder: ResultsFolder
+    resources: Resources
+    out: Console
+    take_over: bool = False
+    plans: dict[str, StudyPlan] = field(init=False, default_factory=dict)
+    interrupted: bool = field(init=False, default=False)
+    _trained: set[str] = field(init=False, default_factory=set)
+    _log: RunLog | None = field(init=False, default=None)
+    _fence: Fence | None = field(init=False, default=None)
+    _open: ExitStack = field(init=False, default_factory=ExitStack)
 
     def run(self) -> tuple[Path, bool]:
         """Trains what the ledger does not hold yet, then makes tables and pages.
@@ -74,69 +73,85 @@ class Session:
             LostLockError: Another run took the folder over while this one was paused.
             KeyboardInterrupt: The run is to end at once.
         """
-        questions = self.request.sourced()
-        composed = [question for question in questions if question.question.parts]
-        for question in composed:  # what is wrong in one is said now, not when its parts have been trained
-            self.request.studies([question], {part: {} for part in question.question.parts})
+        questions = self._questions()
         with self._open:
-            self._open.enter_context(stoppable())
-            lock = held_lock(
-                self.folder.root,
-                shlex.join(sys.argv),
-                take_over=self.take_over,
-                say=self._say,
-                on_loss=stop_main_thread,
-            )
-            self._fence = self._open.enter_context(lock).fence()
+            self._hold_folder()
             self._answer(self.request.plans([question for question in questions if not question.question.parts]))
-            complete = self._all_ended()
-            for question in composed if complete else []:
-                try:
-                    self._answer(self.request.plans([question], self._winners()))
-                except QuestionError as error:
-                    self.out.print(str(error))
-                    complete = False
+            composed = [question for question in questions if question.question.parts]
+            answered = self._all_ended() and all([self._answer_composed(question) for question in composed])
             if self.method.keep_weights == "best" and self._all_ended():
                 self._keep_best_weights()
             self._say(*self.folder.set_aside_damaged())
             index = make_report(self.folder)
-            complete = self._print_outcome() and complete
+            complete = self._print_outcome() and answered
             if self._log is not None and not complete:
                 self._log.outcome = "interrupted" if self.interrupted else "failed"
         return index, complete
 
-    def _answer(self, plans: list[StudyPlan]) -> None:
+    def _hold_folder(self) -> None:
+        """Keeps other runs out of the folder, until this one has ended."""
+        self._open.enter_context(stoppable())
+        root, command = self.folder.root, shlex.join(sys.argv)
+        lock = held_lock(root, command, take_over=self.take_over, say=self._say, on_loss=stop_main_thread)
+        self._fence = self._open.enter_context(lock).fence()
+
+    def _questions(self) -> list[SourcedQuestion]:
+        """What is asked; what is wrong in any of it is said now, not when those that it builds on have been trained."""
+        questions = self.request.sourced()
+        for question in questions:
+            if question.question.parts:
+                self.request.studies([question], {part: {} for part in question.question.parts})
+        return questions
+
+    def _answer_composed(self, question: SourcedQuestion) -> bool:
+        """Trains a question that starts from what others found; returns whether they found enough to plan it."""
+        request = self.request
+        winners = find_winners(self.folder, request.profile, request.dataset_label(), request.data_fingerprint)
+        try:
+            self._answer(request.plans([question], winners))
+        except QuestionError as error:
+            self.out.print(str(error))
+            return False
+        return True
+
+    def _answer(self, plans: Sequence[StudyPlan]) -> None:
         """Trains what the method asks for of some studies."""
         if not plans:
             return
         refuse_too_many_gpu_hours(plans, self.request, self.method, self.folder, self.resources)
         if self.method.scheduler == "asha":
-            self._screen_and_confirm(plans)
+            for plan in plans:
+                self._screen_and_confirm(plan)
+        elif self.method.until_decided:
+            self._train_until_decided([self.folder.continued(plan) for plan in plans])
+        else:
+            self._train_in_full(plans)
+
+    def _screen_and_confirm(self, plan: StudyPlan) -> None:
+        """Screens all arms of a study, then trains the best of them in full."""
+        if self.interrupted:
             return
-        if self.method.until_decided:
-            plans = [self.folder.continued(plan) for plan in plans]
-        self._train(plans)
+        screening = plan_screening(plan, self.method)
+        self.out.print(f"{plan.study.name}: {screening.screening.rule if screening.screening else ''}")
+        settled = self._settled([screening])
+        schedule = schedule_of(screening, self.folder.ledger, retry=True)
+        self._train([screening], settled, schedule)
+        confirmed = confirmation(screening, self.folder.ledger, self.method)
+        if self.interrupted:
+            self.folder.save_plans([confirmed])
+        else:
+            self._train_in_full([confirmed])
+
+    def _train_until_decided(self, plans: Sequence[StudyPlan]) -> None:
+        """Trains studies in full, then gives further seeds to what is open, as long as the budget allows any."""
+        self._train_in_full(plans)
         budget = self.method.max_trials
-        while self.method.until_decided and not self.interrupted and self._all_ended():
+        while not self.interrupted and self._all_ended():
             plans, added = self._look(plans, budget)
-            budget -= added
             if not added:
                 break
-            self._train(plans)
-
-    def _screen_and_confirm(self, plans: Sequence[StudyPlan]) -> None:
-        """Screens all arms of each study, then trains the best of them in full."""
-        for plan in plans:
-            if self.interrupted:
-                return
-            screening = plan_screening(plan, self.method)
-            self.out.print(f"{plan.study.name}: {screening.screening.rule if screening.screening else ''}")
-            self._train([screening], schedule_of(screening, self.folder.ledger, retry=True))
-            confirmed = confirmation(screening, self.folder.ledger, self.method)
-            if self.interrupted:
-                self.folder.save_plans([confirmed])
-                return
-            self._train([confirmed])
+            budget -= added
+            self._train_in_full(plans)
 
     def _look(self, plans: Sequence[StudyPlan], budget: int) -> tuple[list[StudyPlan], int]:
         """Looks at the results, and gives further seeds to what is open.
@@ -160,48 +175,56 @@ class Session:
             grown.append(following)
             added += new
         self.folder.save_plans(grown)
-        self._remember(grown)
+        self.plans |= {plan.study.name: plan for plan in grown}
         return grown, added
-
-    def _winners(self) -> Winners:
-        request = self.request
-        return find_winners(self.folder, request.profile, request.dataset_label(), request.data_fingerprint())
 
     def _all_ended(self) -> bool:
         """Whether every trial ended, in whatever way; not if the run was interrupted."""
-        fingerprints = {trial.fingerprint for plan in self.plans for trial in plan.trials}
+        fingerprints = {trial.fingerprint for plan in self.plans.values() for trial in plan.trials}
         return len(self.folder.ledger.read(fingerprints)) == len(fingerprints)
 
-    def _remember(self, plans: Sequence[StudyPlan]) -> None:
-        """Keeps the newest form of each study."""
-        by_name = {plan.study.name: plan for plan in (*self.plans, *plans)}
-        self.plans = list(by_name.values())
+    def _train_in_full(self, plans: Sequence[StudyPlan]) -> None:
+        """Trains the new trials at full budget, each to its end."""
+        settled = self._settled(plans)
+        screened = {trial.fingerprint for plan in plans for trial in plan.trials if trial.stage == "screening"}
+        self._train(plans, settled, Queue(new_trials(plans, settled | screened)))
 
-    def _train(self, plans: Sequence[StudyPlan], schedule: Schedule | None = None) -> None:
-        """Trains the new trials of the plans, all to their end, or as a schedule hands them out."""
-        earlier = [plan for plan in self.plans if plan.study.name not in {p.study.name for p in plans}]
-        self._remember(plans)
+    def _settled(self, plans: Sequence[StudyPlan]) -> set[str]:
+        """Trials of these studies, and of those before, that need no more training; damaged ones are set aside."""
         ledger = self.folder.ledger
         self._say(*ledger.set_aside_damaged(trial.fingerprint for plan in plans for trial in plan.trials))
-        settled = settled_fingerprints([*earlier, *plans], ledger) - self._without_weights(plans)
+        every = [*(self.plans | {plan.study.name: plan for plan in plans}).values()]
+        return settled_fingerprints(every, ledger) - self._without_weights(plans)
+
+    def _train(self, plans: Sequence[StudyPlan], settled: Collection[str], schedule: Schedule) -> None:
+        """Trains what a schedule hands out of some studies, whose settled trials are known."""
+        names = {plan.study.name for plan in plans}
+        earlier = [plan for name, plan in self.plans.items() if name not in names]
         counts = count([*earlier, *plans], settled)[len(earlier) :]
+        self.plans |= {plan.study.name: plan for plan in plans}
         print_counts(plans, counts, self.out)
-        if schedule is None:  # a screening is trained by its schedule, which goes on with what it stopped
-            settled |= {t.fingerprint for plan in plans for t in plan.trials if t.stage == "screening"}
-        trials = new_trials(plans, settled if schedule is None else ())
-        is_done = schedule.is_done() if schedule is not None else not trials
-        dataset = None if is_done else self.request.load_dataset(plans)  # the last check before anything is written
+        dataset = None if schedule.is_done() else self.request.load_dataset(plans)
+        log = self._note(plans, counts)  # nothing is written before all checks have passed
+        if dataset is not None:
+            self._carry_out(schedule, plans, dataset, log)
+
+    def _note(self, plans: Sequence[StudyPlan], counts: Sequence[PlanCounts]) -> RunLog:
+        """Writes the plans, and the manifest of this run, which is on disk before its first trial starts."""
         self.folder.prepare()
-        log = self._note_start()
+        if self._log is None:
+            recorded = recorded_run(self.folder.runs, sys.argv, self.resources.num_threads())
+            self._log = self._open.enter_context(recorded)
         for plan, numbers in zip(plans, counts, strict=True):
-            log.add_study(plan, numbers, claims_hash(plan.study.claims) if plan.study.claims else None)
+            self._log.add_study(plan, numbers, claims_hash(plan.study.claims) if plan.study.claims else None)
         self.folder.save_plans(plans)
         self.folder.read_plans()  # what the report could not read later is said now
         for plan in plans:
             if samples_are_missing(plan.study, self.folder.files):
                 write_samples(plan.study, self.folder.files)
-        if dataset is None:
-            return
+        return self._log
+
+    def _carry_out(self, schedule: Schedule, plans: Sequence[StudyPlan], dataset: Dataset, log: RunLog) -> None:
+        """Has Ray train what a schedule hands out."""
         from grid.execution.launch import train_all  # torch and Ray take seconds to import; not all runs need them
         from grid.execution.nodes import node_facts
         from grid.execution.ray_cluster import ray_cluster
@@ -209,12 +232,11 @@ class Session:
         self._open.enter_context(ray_cluster())
         log.add_nodes(node_facts())
         names = {t.fingerprint: f"{p.study.arms[t.arm].label}, seed {t.seed}" for p in plans for t in p.trials}
-        budgets = {fingerprint: config.epochs for fingerprint, config in trials.items()}
-        self._trained |= trials.keys()
+        budgets = {fingerprint: config.epochs for fingerprint, config in schedule.trials.items()}
+        self._trained |= schedule.trials.keys()
+        ledger, keep = self.folder.ledger, self.method.keep_weights != "none"
         with ProgressDisplay(RunState(budgets, names), self.out) as display:
-            keep = self.method.keep_weights != "none"
-            queue = schedule or Queue(trials)
-            ended = train_all(queue, dataset, ledger, self.resources, display, keep_weights=keep, fence=self._fence)
+            ended = train_all(schedule, dataset, ledger, self.resources, display, keep_weights=keep, fence=self._fence)
         self.interrupted = not ended
 
     def _without_weights(self, plans: Sequence[StudyPlan]) -> set[str]:
@@ -229,18 +251,11 @@ class Session:
 
     def _keep_best_weights(self) -> None:
         """Leaves the weights of each study's best trial, of those that this run trained."""
-        self._train(self.plans)  # the best one may be of an earlier run, which kept none
-        best = best_trials(self.folder, self.plans)
+        plans = [*self.plans.values()]
+        self._train_in_full(plans)  # the best one may be of an earlier run, which kept none
+        best = best_trials(self.folder, plans)
         for fingerprint in self._trained - best:
             self.folder.ledger.remove_weights(fingerprint)
-
-    def _note_start(self) -> RunLog:
-        """The manifest of this run, which is on disk before its first trial starts."""
-        if self._log is None:
-            names = ("other", *self.resources.by_architecture)
-            threads = {name: self.resources.share(name, cluster_has_gpus=False).num_threads for name in names}
-            self._log = self._open.enter_context(recorded_run(self.folder.runs, sys.argv, threads))
-        return self._log
 
     def _say(self, *problems: object) -> None:
         """Prints lines that hold what others wrote, each as it is; nothing for None."""
@@ -250,7 +265,7 @@ class Session:
 
     def _print_outcome(self) -> bool:
         """Says how the trials ended; returns whether each has a result."""
-        planned = list(dict.fromkeys(trial.fingerprint for plan in self.plans for trial in plan.trials))
+        planned = list(dict.fromkeys(trial.fingerprint for plan in self.plans.values() for trial in plan.trials))
         records = self.folder.ledger.read(planned)
         statuses = Counter(records[f].status if f in records else "not_run" for f in planned)
         self.out.print("Trials: " + ", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-RUNS := tests/grid/execution tests/grid/test_session.py
+RUNS := tests/grid/execution tests/grid/runs/test_session.py
 
 .PHONY: run test test-runs test-others check format bench faults lock clean help
 

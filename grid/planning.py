@@ -11,19 +11,19 @@ from cifar_models.data import split
 from grid.errors import QuestionError, UserError
 from grid.execution.rehearsal import rehearse
 from grid.execution.resources import Resources
-from grid.method import Method
 from grid.records.estimate import Capacity, Estimate, Work, estimate, estimate_in_words
 from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
 from grid.records.results_folder import ResultsFolder
 from grid.records.speeds import ImageCounts, kind_of, speeds_of_trained
 from grid.report.pipeline import find_winners
-from grid.request import Request
-from grid.screening import num_finalists, plan_screening, schedule_of
+from grid.runs.method import Method, PlannedMethod
+from grid.runs.request import Request
+from grid.runs.screening import num_finalists, plan_screening, schedule_of
 
 
 def print_plan(
     request: Request,
-    method: Method,
+    method: PlannedMethod,
     folder: ResultsFolder,
     resources: Resources,
     out: Console,
@@ -52,7 +52,7 @@ def print_plan(
         if not question.question.parts:
             continue
         try:
-            winners = find_winners(folder, request.profile, request.dataset_label(), request.data_fingerprint())
+            winners = find_winners(folder, request.profile, request.dataset_label(), request.data_fingerprint)
             later = request.plans([question], winners)
         except QuestionError:
             out.print(f"{question.name}: planned when {', '.join(question.question.parts)} have run")
@@ -100,7 +100,7 @@ def refuse_too_many_gpu_hours(
 
 
 def expect(
-    plans: Sequence[StudyPlan], request: Request, method: Method, folder: ResultsFolder, resources: Resources
+    plans: Sequence[StudyPlan], request: Request, method: PlannedMethod, folder: ResultsFolder, resources: Resources
 ) -> Estimate:
     """What a run of these studies would take on this machine; times some steps of each kind of trial."""
     import torch  # it takes seconds
@@ -151,7 +151,7 @@ def _on_gpu(resources: Resources) -> bool:
     return default_device().type == "cuda" if resources.gpus is None else resources.gpus > 0
 
 
-def _configs(plans: Sequence[StudyPlan], method: Method, folder: ResultsFolder) -> list[TrainConfig]:
+def _configs(plans: Sequence[StudyPlan], method: PlannedMethod, folder: ResultsFolder) -> list[TrainConfig]:
     """What would be trained, in order; of a screening as if all arms did alike, which decides nothing of its length."""
     if method.scheduler == "grid":
         return list(new_trials(plans, settled_fingerprints(plans, folder.ledger)).values())

@@ -37,7 +37,7 @@ def test_models_know_nothing_of_the_grid(path: Path) -> None:
         "report.pages",
         "records.results_folder",
         "report.pipeline",
-        "session",
+        "runs.session",
         "cli",
         "export",
     ],

@@ -9,7 +9,6 @@ from typing import Any
 
 import jsonschema
 import pytest
-import typer
 import yaml
 
 from grid.cli import app
@@ -139,13 +138,12 @@ def test_the_entrypoint_is_a_command_that_writes_to_the_volume() -> None:
     claim, job = manifest()
     program, command, *arguments = shlex.split(job["spec"]["entrypoint"])
     assert (program, command) == ("cifar-grid", "run")
-    run = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
-    options = run.make_context("run", arguments).params
+    _, options, _ = app.parse_args(["run", *arguments])
     head, *_ = pods(job)
     (volume,) = (volume for volume in head["volumes"] if "persistentVolumeClaim" in volume)
     assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
     (mount,) = (mount for mount in head["containers"][0]["volumeMounts"] if mount["name"] == volume["name"])
-    assert str(options["results"]) == mount["mountPath"]
+    assert str(options.arguments["results"]) == mount["mountPath"]
 
 
 def test_every_node_runs_the_same_image_unprivileged_with_shared_memory_for_rays_share() -> None:

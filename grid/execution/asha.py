@@ -119,6 +119,9 @@ class AshaSchedule:
             UserError: As from `cell_rungs`.
         """
         self._cells = tuple(dict(cell) for cell in cells)
+        self.trials: Mapping[str, TrainConfig] = {
+            fingerprint: config for cell in self._cells for fingerprint, config in cell.items()
+        }
         budgets = [next(iter(cell.values())).epochs for cell in self._cells]
         self._rungs = tuple(ladder[:-1] for ladder in cell_rungs(budgets, reduction, comparisons))
         self._num_rungs = len(self._rungs[0])

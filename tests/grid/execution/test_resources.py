@@ -23,7 +23,7 @@ from grid.execution.ray_cluster import (
     num_trials_at_once,
     storage_note,
 )
-from grid.execution.resources import Resources, Share
+from grid.execution.resources import ArchitectureShare, Resources, Share
 from grid.execution.schedule import Job, Queue
 from grid.execution.trial import limit_memory
 from grid.execution.tuning import RunWatcher, ScheduleSearcher
@@ -66,10 +66,13 @@ def test_fractions_share_a_device_without_rounding_one_trial_away() -> None:
 
 
 def test_an_architecture_can_have_a_share_of_its_own() -> None:
-    resources = Resources(cpus=1, gpus=0.25, by_architecture={"resnet50": (4, 1)})
+    own = ArchitectureShare(architecture="resnet50", cpus=4, gpus=1)
+    resources = Resources(cpus=1, gpus=0.25, by_architecture=(own,))
     assert resources.share("residual_cnn", True) == Share(cpus=1, gpus=0.25)
     assert resources.share("resnet50", True) == Share(cpus=4, gpus=1)
     assert [share.num_threads for share in resources.shares(True)] == [1, 4]
+    assert resources.num_threads() == {"other": 1, "resnet50": 4}
+    assert Resources.model_validate_json(resources.model_dump_json()) == resources
 
 
 def test_a_trial_that_no_node_can_hold_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

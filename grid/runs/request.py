@@ -2,61 +2,94 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from cyclopts import Parameter
+from pydantic import AfterValidator, Field
 
 from cifar_models.config import DatasetName, Frozen
-from cifar_models.data import DataError, Dataset, data_fingerprint, load, split
 from grid.errors import UserError
+from grid.execution.resources import Resources, expand_home
 from grid.questions.expansion import Winners, make_study
 from grid.questions.fields import Overrides, flat_fields
 from grid.questions.question import Profile, SourcedQuestion, catalogue, find_question, read_profiles
 from grid.questions.sourced_yaml import MAX_KEY, read_value
 from grid.questions.study import Study
-from grid.records.plan import StudyPlan, make_plan
 
-DATASETS: tuple[str, ...] = get_args(DatasetName)
+if TYPE_CHECKING:  # NumPy takes a while to import, and --help does without
+    from cifar_models.data import Dataset
+    from grid.records.plan import StudyPlan
 
 
-class Request(Frozen):
-    """A user's choices, as the command line names them.
+@Parameter(name="*")
+class DataRequest(Frozen):
+    """Which images, and at which budget. Their bytes are read once, however often they are asked for.
 
     Attributes:
-        questions: Names in the catalogue or paths of files; the whole catalogue if empty.
-        profile: Name of the budget.
-        dataset: Name of the data set; the profile's if None.
-        data_dir: Where the data set is.
-        num_seeds: Seeds an arm; the profile's if None.
-        settings: `FIELD=VALUE` for all arms.
-        precision: `auto`, `bf16` or `fp32`.
-        on_gpu: Whether trials run on GPUs, whatever this machine has; None to look.
+        profile: The budget: quick, cpu or paper.
+        dataset: The data set; the profile's if not given.
+        data_dir: Where the data set is; ./data if not given.
     """
 
-    questions: tuple[str, ...] = ()
     profile: str = "quick"
-    dataset: str | None = None
-    data_dir: Path | None = None
-    num_seeds: int | None = None
-    settings: tuple[str, ...] = ()
-    precision: str = "auto"
-    on_gpu: bool | None = None
+    dataset: DatasetName | None = None
+    data_dir: Annotated[Path, AfterValidator(expand_home)] | None = None
 
     def dataset_label(self) -> str:
         """What the data set is called on pages and in file names.
 
         Raises:
-            UserError: There is no such profile or data set.
+            UserError: There is no such profile.
         """
-        dataset = self.dataset or self._profile().dataset
-        if dataset not in DATASETS:
-            raise UserError(f"--dataset: {dataset!r} is not one of {', '.join(DATASETS)}")
-        return f"folder-{_file_name(self.data_dir)}" if dataset == "folder" and self.data_dir else dataset
+        name = self._dataset_name()
+        return f"folder-{_file_name(self.data_dir)}" if name == "folder" and self.data_dir else name
+
+    @cached_property
+    def data_fingerprint(self) -> str:
+        """Hash of the data set's bytes; fetches it first where it has to.
+
+        Raises:
+            UserError: The data is not usable.
+        """
+        from cifar_models.data import DataError, data_fingerprint
+
+        try:
+            return data_fingerprint(self._dataset_name(), self.data_dir)
+        except DataError as error:
+            raise UserError(str(error)) from error
+
+    def _dataset_name(self) -> DatasetName:
+        return self.dataset or self._profile().dataset
 
     def _profile(self) -> Profile:
         profiles = read_profiles()
         if self.profile not in profiles:
             raise UserError(f"--profile: {self.profile!r} is not one of {', '.join(profiles)}")
         return profiles[self.profile]
+
+
+class Request(DataRequest):
+    """Which questions, and what is changed in them.
+
+    Attributes:
+        seeds: Seeds an arm; the profile's if not given.
+        settings: FIELD=VALUE for every arm, such as epochs=10; may be repeated.
+        precision: Number format; auto takes bf16 where the hardware has it.
+        questions: Names in the catalogue or paths of files; the whole catalogue if empty.
+        on_gpu: Whether trials run on GPUs, whatever this machine has; None to look.
+    """
+
+    seeds: int | None = Field(default=None, ge=1, le=1000)
+    settings: Annotated[tuple[str, ...], Parameter(name="--set", metavar="FIELD=VALUE", show_default=False)] = ()
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    questions: Annotated[tuple[str, ...], Parameter(parse=False)] = ()
+    on_gpu: Annotated[bool | None, Parameter(parse=False)] = None
+
+    def of(self, questions: Sequence[str], resources: Resources) -> Self:
+        """The request for some questions, whose trials may use what `resources` says."""
+        return self.model_copy(update={"questions": tuple(questions), "on_gpu": resources.on_gpu})
 
     def sourced(self) -> list[SourcedQuestion]:
         """The questions as they were written, each once.
@@ -86,8 +119,6 @@ class Request(Frozen):
         Raises:
             UserError: A choice or a question is not possible.
         """
-        profile = self._profile()
-        dataset = self.dataset or profile.dataset
         overrides = {field: value for setting in self.settings for field, value in _parse_setting(setting).items()}
         precision = self.precision if self.precision != "auto" else native_precision(self.on_gpu)
         if self.precision != "auto":
@@ -96,61 +127,56 @@ class Request(Frozen):
             make_study(
                 question,
                 self.profile,
-                profile,
-                dataset=dataset,
+                self._profile(),
+                dataset=self._dataset_name(),
                 dataset_label=self.dataset_label(),
                 precision=precision,
-                num_seeds=self.num_seeds,
+                num_seeds=self.seeds,
                 overrides=overrides,
                 winners=winners,
             )
             for question in questions
         ]
 
-    def plans(self, questions: Sequence[SourcedQuestion], winners: Winners | None = None) -> list[StudyPlan]:
+    def plans(self, questions: Sequence[SourcedQuestion], winners: Winners | None = None) -> "list[StudyPlan]":
         """Every trial of the studies; reads the data set's bytes, and fetches it first where it has to.
 
         Raises:
             UserError: A choice, a question or the data is not usable.
         """
-        studies = self.studies(questions, winners)
-        if not studies:
-            return []
-        fingerprint = self.data_fingerprint()
-        return [make_plan(study, fingerprint) for study in studies]
+        from grid.records.plan import make_plan
 
-    def data_fingerprint(self) -> str:
-        """Hash of the data set's bytes.
+        return [make_plan(study, self.data_fingerprint) for study in self.studies(questions, winners)]
 
-        Raises:
-            UserError: The data is not usable.
-        """
-        try:
-            return data_fingerprint(self.dataset or self._profile().dataset, self.data_dir)
-        except DataError as error:
-            raise UserError(str(error)) from error
-
-    def load_dataset(self, plans: Sequence[StudyPlan]) -> Dataset:
+    def load_dataset(self, plans: "Sequence[StudyPlan]") -> "Dataset":
         """The images, after a check that every arm can be trained on them.
 
         Raises:
             UserError: They can't be read, or are too few for what an arm asks.
         """
+        from cifar_models.data import DataError, split
+
         configs = [arm.config for plan in plans for arm in plan.study.arms]
         try:
-            dataset = load(configs[0].data.name, self.data_dir)
-            if dataset.fingerprint != plans[0].data_fingerprint:
-                raise UserError("the data changed while it was read; run the same command again")
             for data in dict.fromkeys(config.data for config in configs):
-                num_train = len(split(dataset, data).train_labels)
+                num_train = len(split(self._images, data).train_labels)
                 batch_size = max(config.batch_size for config in configs if config.data == data)
                 if batch_size > num_train:
                     raise UserError(
                         f"batch_size: {batch_size} is more than the {num_train} training images; "
                         "set a smaller one, such as --set batch_size=32"
                     )
+            return self._images
         except DataError as error:
             raise UserError(str(error)) from error
+
+    @cached_property
+    def _images(self) -> "Dataset":
+        from cifar_models.data import load
+
+        dataset = load(self._dataset_name(), self.data_dir)
+        if dataset.fingerprint != self.data_fingerprint:
+            raise UserError("the data changed while it was read; run the same command again")
         return dataset
 
 

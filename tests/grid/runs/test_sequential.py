@@ -4,7 +4,7 @@ from pathlib import Path
 
 from grid.analysis.study_result import study_results
 from grid.questions.claims import Claim
-from grid.sequential import next_num_seeds, open_questions, seeds_of_next_look
+from grid.runs.sequential import next_num_seeds, open_questions, seeds_of_next_look
 from grid.tables.tables import make_tables
 from tests.grid.analysis.known_truth import fill, known_plan
 

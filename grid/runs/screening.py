@@ -1,15 +1,15 @@
 """A study's screening: where it stands by the ledger, and the plan that confirms what it found."""
 
 from grid.execution.asha import AshaSchedule, choose_num_finalists, describe
-from grid.method import Method
 from grid.records.ledger import Ledger
 from grid.records.plan import Screening, StudyPlan, make_screening
+from grid.runs.method import PlannedMethod
 
 RETRIED = ("error", "out_of_memory")
 """How trials end that a run tries again."""
 
 
-def plan_screening(plan: StudyPlan, method: Method) -> StudyPlan:
+def plan_screening(plan: StudyPlan, method: PlannedMethod) -> StudyPlan:
     """The trials that screen a study's arms, with the rule in words.
 
     Raises:
@@ -20,7 +20,7 @@ def plan_screening(plan: StudyPlan, method: Method) -> StudyPlan:
     return screening.model_copy(update={"screening": Screening(rule=rule, standings=())})
 
 
-def num_finalists(plan: StudyPlan, method: Method) -> int:
+def num_finalists(plan: StudyPlan, method: PlannedMethod) -> int:
     """How many arms are trained in full."""
     return method.finalists or choose_num_finalists(len(plan.study.arms))
 
@@ -46,7 +46,7 @@ def schedule_of(screening: StudyPlan, ledger: Ledger, *, retry: bool) -> AshaSch
     return AshaSchedule(cells, known)
 
 
-def confirmation(screening: StudyPlan, ledger: Ledger, method: Method) -> StudyPlan:
+def confirmation(screening: StudyPlan, ledger: Ledger, method: PlannedMethod) -> StudyPlan:
     """The screening with what it found and, once it is done, the trials at full budget of the best arms."""
     schedule = schedule_of(screening, ledger, retry=False)
     assert screening.screening is not None

@@ -1,7 +1,12 @@
+"""What a user asks of one run."""
+
 import pytest
 
+import cifar_models.data
+from cifar_models.data import Dataset, load
 from grid.errors import UserError
-from grid.request import Request
+from grid.execution.resources import Resources
+from grid.runs.request import Request
 
 LEVELS = ", ".join(f"&{level} [{', '.join([f'*{level - 1}' if level else '0.1'] * 9)}]" for level in range(8))
 FORMS = [
@@ -51,3 +56,27 @@ def test_a_setting_is_read_as_a_question_file_would_be(setting: str, expected: o
     request = Request(questions=("q3",), settings=(setting,), precision="fp32")
     (study,) = request.studies(request.sourced())
     assert [*study.overrides.values()] == [expected, "fp32"]
+
+
+def test_the_data_is_read_once_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = []
+
+    def counted(name: str, data_dir: None) -> Dataset:
+        reads.append(name)
+        return load(name, data_dir)
+
+    monkeypatch.setattr(cifar_models.data, "load", counted)
+    request = Request(seeds=1, precision="fp32").of(("q3",), Resources())
+    first = request.plans(request.sourced())
+    again = request.plans(request.sourced())
+    assert first == again
+    assert request.load_dataset(first) is request.load_dataset(again)
+    assert reads == ["digits"]
+
+
+def test_data_that_changed_since_it_was_planned_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = Request(seeds=1, precision="fp32").of(("q3",), Resources())
+    monkeypatch.setattr(cifar_models.data, "data_fingerprint", lambda name, data_dir: "another")
+    plans = request.plans(request.sourced())
+    with pytest.raises(UserError, match="the data changed while it was read"):
+        request.load_dataset(plans)

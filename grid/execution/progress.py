@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from grid.formats import duration
+
 PLAIN_INTERVAL_S = 10.0
 """Seconds between plain lines, so that a log of a long run stays readable."""
 
@@ -75,9 +77,9 @@ class RunState:
         if self.best is not None:
             parts.append(f"best val {100 * self.best[0]:.1f} % ({self.names.get(self.best[1], self.best[1][:8])})")
         left = self.seconds_left
-        parts.append(f"{duration(self.clock() - self.started)} gone")
+        parts.append(f"{duration(self.clock() - self.started, 0)} gone")
         if left is not None and done < total:
-            parts.append(f"about {duration(left)} left")
+            parts.append(f"about {duration(left, 0)} left")
         return " · ".join(parts)
 
 
@@ -111,11 +113,3 @@ class ProgressDisplay:
     def say(self, line: str) -> None:
         """Prints a line, in a terminal above the live one."""
         self.console.print(line, soft_wrap=True, highlight=False)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: `48 s`, `12 min`, `3 h 05 min`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -12,7 +12,7 @@ from cifar_models.config import TrainConfig
 from grid.analysis.conclusion import Conclusion
 from grid.analysis.fit import ArmFit, arm_fit, rules, window_in_words
 from grid.analysis.summaries import STATUSES, arm_summaries, ranking, trials_of
-from grid.formats import NOTHING, count, number, percent, plural, seconds, status_words, unbroken
+from grid.formats import NOTHING, count, duration, number, percent, plural, status_words, unbroken
 from grid.questions.study import Study
 from grid.records.plan import StudyPlan
 from grid.report.claims_table import ClaimRow, claim_rows
@@ -151,7 +151,7 @@ def _budget(study: Study, mine: pd.DataFrame) -> list[tuple[str, str]]:
         ("precision", _all_of(config.precision for config in configs)),
         ("seeds", _seeds(mine)),
         ("arms", str(len(study.arms))),
-        ("training time", seconds(float(mine["wall_s"].sum()))),
+        ("training time", duration(float(mine["wall_s"].sum()))),
     ]
 
 
@@ -198,7 +198,7 @@ def _arm_row(summary: dict[Hashable, Any], fit: ArmFit) -> list[Value]:
         Value(number(summary["test_loss_mean"], 3), _key(summary["test_loss_mean"])),
         Value(fit.text or NOTHING, fit.position, "\n".join(f"{amount} {name}" for name, amount in fit.others)),
         Value(count(summary["num_parameters"]), _key(summary["num_parameters"])),
-        Value(seconds(summary["wall_s"]), _key(summary["wall_s"])),
+        Value(duration(summary["wall_s"]), _key(summary["wall_s"])),
     ]
 
 
@@ -232,7 +232,7 @@ def _trial_row(row: dict[Hashable, Any]) -> list[str]:
         status_words(str(row["status"])),
         percent(row["val_acc"]),
         percent(row["test_acc"]),
-        seconds(row["wall_s"]),
+        duration(row["wall_s"]),
         str(row["fingerprint"]),
     ]
 

@@ -24,7 +24,7 @@ from cifar_models.config import TrainConfig
 from cifar_models.device import WORKER_ENVIRONMENT, default_device, prepare_process
 from cifar_models.images import DeviceImages
 from cifar_models.models import build_model
-from cifar_models.optimizers import build_optimizer, build_schedule
+from cifar_models.optimizers import RULES, build_optimizer, build_schedule
 from cifar_models.train import measures, memory_layout, predict, train_epoch, trained_parameters
 from cifar_models.weights import WeightsError
 from grid.forecast.estimate import Size
@@ -94,7 +94,7 @@ def _both(one: Speed | str, other: Speed | str) -> Speed | str:
 
 
 def measure_sizes(kinds: Sequence[TrainConfig]) -> dict[TrainConfig, Size]:
-    """Sizes of the kinds' networks; a kind that can't be built here has none."""
+    """Sizes of the kinds' networks and optimizers; a kind that can't be built here has none."""
     sizes = {}
     for kind in kinds:
         try:
@@ -103,7 +103,8 @@ def measure_sizes(kinds: Sequence[TrainConfig]) -> dict[TrainConfig, Size]:
         except WeightsError:
             continue
         weights = sum(value.numel() for value in model.state_dict().values())
-        sizes[kind] = Size(weights=weights, trained=sum(p.numel() for p in trained_parameters(model)))
+        trained = sum(parameter.numel() for parameter in trained_parameters(model))
+        sizes[kind] = Size(weights=weights, states=RULES[kind.optimizer.name].num_states * trained)
     return sizes
 
 

@@ -16,9 +16,6 @@ HOUR_S = 3600.0
 
 FLOAT_BYTES = 4
 
-OPTIMIZER_STATES = {"sgd": 0, "sgd_momentum": 1, "adagrad": 1, "adam": 2, "adamw": 2}
-"""Numbers that each rule keeps for a weight, beside the weight."""
-
 RUN_START_S = Range(5.0, 30.0)
 """From the start of a run to its first epoch. Ray takes 2.3 s to start and its workers 3 s to import torch, at the
 least; 12 to 40 s were measured on two cores with five to ten other processes."""
@@ -28,10 +25,10 @@ MARGIN = 0.1
 
 
 class Size(Frozen):
-    """Number of a network's weights, and of those that training changes."""
+    """Number of a network's weights, and of the numbers that the optimizer keeps of those that it changes."""
 
     weights: int
-    trained: int
+    states: int
 
 
 class Work(NamedTuple):
@@ -122,8 +119,8 @@ def estimate(
 
 def checkpoint_bytes(config: TrainConfig, sizes: Mapping[TrainConfig, Size]) -> int:
     """Bytes of a trial's checkpoint: its weights, and what the optimizer keeps of them."""
-    size = sizes.get(kind_of(config), Size(weights=0, trained=0))
-    return FLOAT_BYTES * (size.weights + OPTIMIZER_STATES[config.optimizer.name] * size.trained)
+    size = sizes.get(kind_of(config), Size(weights=0, states=0))
+    return FLOAT_BYTES * (size.weights + size.states)
 
 
 def occupy(works: Sequence[tuple[Work, float]], capacity: Capacity) -> tuple[float, int]:

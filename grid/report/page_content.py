@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from cifar_models.config import TrainConfig
+from cifar_models.data import SOURCES
 from grid.analysis.conclusion import Conclusion
 from grid.analysis.fit import ArmFit, arm_fit, rules, window_in_words
 from grid.analysis.summaries import STATUSES, arm_summaries, ranking, trials_of
@@ -17,14 +18,6 @@ from grid.questions.study import Study
 from grid.records.plan import StudyPlan
 from grid.report.claims_table import ClaimRow, claim_rows
 from grid.report.page_charts import Chart, make_charts
-
-DATASETS = {
-    "digits": "scikit-learn's handwritten digits, enlarged to 32×32: a stand-in that runs offline and says "  # noqa: RUF001
-    "nothing about CIFAR-10",
-    "cifar10": "CIFAR-10: 60,000 colour photographs of 32×32 pixels in 10 classes",  # noqa: RUF001
-    "cifar100": "CIFAR-100: 60,000 colour photographs of 32×32 pixels in 100 classes",  # noqa: RUF001
-    "folder": "the images of a folder of one's own, a folder a class",
-}
 
 
 @dataclass(frozen=True)
@@ -143,7 +136,7 @@ def _budget(study: Study, mine: pd.DataFrame) -> list[tuple[str, str]]:
         "all but the validation share" if c.data.train_size is None else count(c.data.train_size) for c in configs
     )
     return [
-        ("data", f"{study.dataset}: {DATASETS[configs[0].data.name]}"),
+        ("data", f"{study.dataset}: {SOURCES[configs[0].data.name].about}"),
         ("profile", study.profile),
         ("training images", _all_of(trained_on) if len(trained_on) else _all_of(planned)),
         ("epochs", _all_of(config.epochs for config in configs)),

@@ -26,7 +26,7 @@ SPEEDS = {
     kind_of(SGD): Speed(train_s=Range(3.0, 4.0), eval_s=Range(0.0, 0.0)),
 }
 CPU = Share(cpus=1, gpus=0)
-SIZES = {kind_of(config): Size(weights=1000, trained=100) for config in (ADAM, SGD)}
+SIZES = {kind_of(ADAM): Size(weights=1000, states=200), kind_of(SGD): Size(weights=1000, states=0)}
 
 
 def works(*shares: tuple[float, float]) -> list[Work]:
@@ -80,7 +80,7 @@ def test_gpu_hours_are_of_the_share_that_a_trial_occupies() -> None:
 
 
 def test_a_checkpoint_is_the_weights_and_what_the_optimizer_keeps_of_the_trained_ones() -> None:
-    assert checkpoint_bytes(ADAM, SIZES) == 4 * (1000 + 2 * 100)
+    assert checkpoint_bytes(ADAM, SIZES) == 4 * (1000 + 200)
     assert checkpoint_bytes(SGD, SIZES) == 4 * 1000
 
 

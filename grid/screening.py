@@ -4,9 +4,7 @@ from grid.execution.asha import AshaSchedule, choose_num_finalists, describe
 from grid.method import Method
 from grid.records.ledger import Ledger
 from grid.records.plan import Screening, StudyPlan, make_screening
-
-RETRIED = ("error", "out_of_memory")
-"""How trials end that a run tries again."""
+from grid.records.status import RETRIED
 
 
 def plan_screening(plan: StudyPlan, method: Method) -> StudyPlan:

@@ -26,6 +26,7 @@ from grid.records.plan import (
     new_trials,
     settled_fingerprints,
 )
+from grid.records.status import RETRIED
 from grid.report.samples import samples_are_missing, write_samples
 from grid.request import Request
 from grid.results import ResultsFolder
@@ -236,6 +237,6 @@ class Session:
         self.out.print("Trials: " + ", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))
         if statuses["not_run"]:
             self.out.print("Interrupted: run the same command again to go on.")
-        for reason in dict.fromkeys(r.reason for r in records.values() if r.status in ("error", "out_of_memory")):
+        for reason in dict.fromkeys(r.reason for r in records.values() if r.status in RETRIED):
             self.out.print(f"  {reason}")
-        return not statuses.keys() & {"error", "out_of_memory", "not_run"}
+        return not statuses.keys() & RETRIED

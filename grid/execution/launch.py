@@ -30,7 +30,8 @@ from grid.execution.resources import Resources, Share
 from grid.execution.schedule import Job, Schedule
 from grid.execution.trial import Recorder, run_trial
 from grid.execution.tuning import InterruptibleFIFO, RunWatcher, ScheduleSearcher, Silence, name_trial
-from grid.records.ledger import Ledger, Status, TrialRecord
+from grid.records.ledger import Ledger, TrialRecord
+from grid.records.status import Status
 
 MAX_WORKER_LOSSES = 2
 """Times a trial is started again after its process or node was lost; its own errors are never retried in a run."""

@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from grid.formats import duration
+from grid.records.status import FAILURES
 
 PLAIN_INTERVAL_S = 10.0
 """Seconds between plain lines, so that a log of a long run stays readable."""
@@ -70,7 +71,7 @@ class RunState:
         """The whole state in one line."""
         total, done = len(self.budgets), len(self.ended)
         running = sum(f not in self.ended for f in self.epochs)
-        failed = sum(status not in ("ok", "stopped") for status in self.ended.values())
+        failed = sum(status in FAILURES for status in self.ended.values())
         parts = [f"{done}/{total} trials done", f"{running} running", f"{total - done - running} left"]
         if failed:
             parts.append(f"{failed} not ok")

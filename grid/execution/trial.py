@@ -21,7 +21,8 @@ from cifar_models.train import start, train
 from grid.execution.checkpoints import CheckpointStore, StorageError
 from grid.execution.resources import Resources, Share
 from grid.execution.schedule import Job
-from grid.records.ledger import SETTLED, Ledger, Status, TrialRecord
+from grid.records.ledger import Ledger, TrialRecord
+from grid.records.status import SETTLED, Status
 
 
 class Recorder:

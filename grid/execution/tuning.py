@@ -17,7 +17,7 @@ from grid.execution.interrupt import Interruption
 from grid.execution.progress import ProgressDisplay
 from grid.execution.resources import Share
 from grid.execution.schedule import Job, Schedule
-from grid.records.ledger import Status
+from grid.records.status import Status
 
 ANSI_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 FAILURE_HEADING = re.compile(r"^Failure # \d+ \(occurred at .*\)\n", re.MULTILINE)

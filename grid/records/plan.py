@@ -9,7 +9,8 @@ from pydantic import Field
 from cifar_models.config import Frozen, TrainConfig
 from grid.questions.study import Study
 from grid.records.fingerprint import Fingerprint, fingerprint
-from grid.records.ledger import SETTLED, Ledger
+from grid.records.ledger import Ledger
+from grid.records.status import SETTLED
 
 Stage = Literal["full", "screening"]
 

@@ -1,13 +1,15 @@
 """The charts of a study's page, each with its heading and how it is read."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from grid.analysis.conclusion import Conclusion
 from grid.analysis.family import MARGIN
-from grid.analysis.sensitivity import axis_shares
+from grid.analysis.sensitivity import Sensitivity, axis_shares
 from grid.formats import quoted
 from grid.questions.study import Study
 from grid.report.charts import final_measures, heat_map, learning_curves
@@ -37,82 +39,114 @@ class Chart:
     half: bool = False
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What charts are made of.
+
+    Attributes:
+        trials: Rows of `trials.parquet` of the study.
+        epochs: Rows of `epochs.parquet` of these trials.
+        study: The study.
+        conclusion: What was found.
+    """
+
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+    study: Study
+    conclusion: Conclusion
+
+    @cached_property
+    def sensitivity(self) -> Sensitivity:
+        """How much each axis matters."""
+        return axis_shares(self.trials, self.study)
+
+    @property
+    def best(self) -> str:
+        """Label of the best arm; empty without one."""
+        return "" if self.conclusion.best is None else self.study.arms[self.conclusion.best].label
+
+
+@dataclass(frozen=True)
+class Row:
+    """A chart that a page may have.
+
+    Attributes:
+        title: Heading.
+        caption: How it is read, in a sentence; made of what was found.
+        draw: Draws it; None where there is nothing to show.
+        half: Whether two of its kind share a wide page.
+    """
+
+    title: str
+    caption: Callable[[Findings], str]
+    draw: Callable[[Findings], go.Figure | None]
+    half: bool = False
+
+
+BAND = "Solid: validation, mean over seeds, with a band from the lowest to the highest seed; dashed: train."
+
+CHARTS: dict[str, Row] = {
+    "forest": Row(
+        "How far from the best arm",
+        lambda found: (
+            f"Test accuracy of each arm above that of {quoted(found.best)}, paired by seed and by image, "
+            "with its 95 % interval, for it alone. The finding is corrected for all comparisons. Shaded: equal for "
+            "most purposes. An arrow: it goes on beyond the axis."
+        ),
+        lambda found: forest(forest_rows(found.conclusion), found.best, MARGIN),
+    ),
+    "final": Row(
+        "Accuracy after the last epoch",
+        lambda _: (
+            "Every arm, the highest validation accuracy on top. The bar is the 95 % interval of the mean over seeds."
+        ),
+        lambda found: final_measures(found.trials, found.study),
+    ),
+    "cells-val": Row(
+        "Mean validation accuracy by cell",
+        lambda _: "What the best arm is chosen by.",
+        lambda found: heat_map(found.trials, found.study, "val_acc"),
+        half=True,
+    ),
+    "cells-test": Row(
+        "Mean test accuracy by cell",
+        lambda _: "What is reported of it.",
+        lambda found: heat_map(found.trials, found.study, "test_acc"),
+        half=True,
+    ),
+    "accuracy": Row(
+        "Accuracy while training",
+        lambda _: f"{BAND} A cross is where a trial broke off.",
+        lambda found: learning_curves(found.trials, found.epochs, found.study, "acc"),
+    ),
+    "loss": Row(
+        "Loss while training",
+        lambda _: (
+            f"Mean cross-entropy, in nats. {BAND} Where one explodes, the axis ends at twice the first epoch's median."
+        ),
+        lambda found: learning_curves(found.trials, found.epochs, found.study, "loss"),
+    ),
+    "sensitivity": Row(
+        "What the result is sensitive to",
+        lambda found: f"Share of the variance of validation accuracy between trials. {found.sensitivity.note}".strip(),
+        lambda found: axis_importance(found.sensitivity),
+    ),
+}
+"""Every chart, by its id, in the order of a page."""
+
+
 def make_charts(mine: pd.DataFrame, epochs: pd.DataFrame, study: Study, conclusion: Conclusion) -> list[Chart]:
     """The charts of a study's trials; none if no trial is ok."""
     if not (mine["status"] == "ok").any():
         return []
-    kept = epochs[epochs["fingerprint"].isin(mine["fingerprint"])]
-    charts = [_differences(conclusion), *_final(mine, study), *_curves(mine, kept, study), _sensitivity(mine, study)]
-    return [chart for chart in charts if chart]
-
-
-def _differences(conclusion: Conclusion) -> Chart | None:
-    study = conclusion.judgement.evidence.study
-    best = "" if conclusion.best is None else study.arms[conclusion.best].label
-    return _chart(
-        "forest",
-        "How far from the best arm",
-        f"Test accuracy of each arm above that of {quoted(best)}, paired by seed and by image, with its 95 % interval, "
-        "for it alone. The finding is corrected for all comparisons. Shaded: equal for most purposes. An "
-        "arrow: it goes on beyond the axis.",
-        forest(forest_rows(conclusion), best, MARGIN),
-    )
-
-
-def _final(mine: pd.DataFrame, study: Study) -> list[Chart | None]:
-    captions = {"val": "What the best arm is chosen by.", "test": "What is reported of it."}
-    return [
-        _chart(
-            "final",
-            "Accuracy after the last epoch",
-            "Every arm, the highest validation accuracy on top. The bar is the 95 % interval of the mean over seeds.",
-            final_measures(mine, study),
-        ),
-        *(
-            _chart(
-                f"cells-{split}",
-                f"Mean {'validation' if split == 'val' else 'test'} accuracy by cell",
-                caption,
-                heat_map(mine, study, f"{split}_acc"),
-                half=True,
-            )
-            for split, caption in captions.items()
-        ),
-    ]
-
-
-def _curves(mine: pd.DataFrame, epochs: pd.DataFrame, study: Study) -> list[Chart | None]:
-    band = "Solid: validation, mean over seeds, with a band from the lowest to the highest seed; dashed: train."
-    return [
-        _chart(
-            "accuracy",
-            "Accuracy while training",
-            f"{band} A cross is where a trial broke off.",
-            learning_curves(mine, epochs, study, "acc"),
-        ),
-        _chart(
-            "loss",
-            "Loss while training",
-            f"Mean cross-entropy, in nats. {band} Where one explodes, the axis ends at twice the first epoch's median.",
-            learning_curves(mine, epochs, study, "loss"),
-        ),
-    ]
-
-
-def _sensitivity(mine: pd.DataFrame, study: Study) -> Chart | None:
-    sensitivity = axis_shares(mine, study)
-    return _chart(
-        "sensitivity",
-        "What the result is sensitive to",
-        f"Share of the variance of validation accuracy between trials. {sensitivity.note}".strip(),
-        axis_importance(sensitivity),
-    )
-
-
-def _chart(key: str, title: str, caption: str, figure: go.Figure | None, *, half: bool = False) -> Chart | None:
-    if figure is None:
-        return None
-    # Inside <script> the parser looks for nothing but "</script" and "<!--".
-    text = figure.to_json().replace("<", "\\u003c")
-    heights = (int(figure.layout.height), int(figure.layout.meta["narrow"]["height"]))
-    return Chart(key, title, caption, text, heights, half)
+    found = Findings(mine, epochs[epochs["fingerprint"].isin(mine["fingerprint"])], study, conclusion)
+    charts = []
+    for key, row in CHARTS.items():
+        figure = row.draw(found)
+        if figure is None:
+            continue
+        # Inside <script> the parser looks for nothing but "</script" and "<!--".
+        text = figure.to_json().replace("<", "\\u003c")
+        heights = (int(figure.layout.height), int(figure.layout.meta["narrow"]["height"]))
+        charts.append(Chart(key, row.title, row.caption(found), text, heights, row.half))
+    return charts

@@ -12,10 +12,11 @@ from cifar_models.config import TrainConfig
 from cifar_models.data import SOURCES
 from grid.analysis.conclusion import Conclusion
 from grid.analysis.fit import ArmFit, arm_fit, rules, window_in_words
-from grid.analysis.summaries import STATUSES, arm_summaries, ranking, trials_of
+from grid.analysis.summaries import arm_summaries, ranking, trials_of
 from grid.formats import NOTHING, count, duration, number, percent, plural, status_words, unbroken
 from grid.questions.study import Study
 from grid.records.plan import StudyPlan
+from grid.records.status import STATUSES
 from grid.report.claims_table import ClaimRow, claim_rows
 from grid.report.page_charts import Chart, make_charts
 

@@ -82,10 +82,10 @@ def refuse_too_many_gpu_hours(
     """
     if method.max_gpu_hours is None:
         return
-    from grid.forecast.forecast import uses_gpus  # torch takes seconds to import
+    from grid.forecast.forecast import settled_here  # torch takes seconds to import
 
     expected = expect(plans, request, method, folder, resources)
-    if expected.unknown and uses_gpus(resources):
+    if expected.unknown and settled_here(resources).gpus:
         reason = next(iter(expected.unknown))
         raise UserError(f"--max-gpu-hours: how long trials take is not known, {reason}; leave it out, or run there")
     if expected.gpu_hours.high > method.max_gpu_hours:

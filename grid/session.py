@@ -219,7 +219,7 @@ class Session:
         """The manifest of this run, which is on disk before its first trial starts."""
         if self._log is None:
             names = ("other", *self.resources.by_architecture)
-            threads = {name: self.resources.share(name, cluster_has_gpus=False).num_threads for name in names}
+            threads = {name: self.resources.share(name).num_threads for name in names}
             self._log = self._open.enter_context(recorded_run(self.folder.runs, sys.argv, threads))
         return self._log
 

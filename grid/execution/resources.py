@@ -31,7 +31,7 @@ class Resources(Frozen):
 
     Attributes:
         cpus: CPUs a trial.
-        gpus: GPUs a trial. If None, one where the cluster has any.
+        gpus: GPUs a trial. If None, one where there are any, which `settled` decides.
         by_architecture: CPUs and GPUs a trial of some architectures, by name, where those of the others don't suit. A
             worker is reused only for trials of the same share, so each change of it costs the start of one.
         max_trials: Most trials at once; as many as fit if None.
@@ -50,13 +50,21 @@ class Resources(Frozen):
     checkpoints: str | None = None
     checkpoint_interval_s: float = 60.0
 
-    def share(self, architecture: str, cluster_has_gpus: bool) -> Share:
-        """What a trial of an architecture may use."""
+    def settled(self, has_gpus: bool) -> "Resources":
+        """The same with a number of GPUs: one a trial where there are any, unless the user chose.
+
+        Args:
+            has_gpus: Whether there are any where the trials run.
+        """
+        return self if self.gpus is not None else self.model_copy(update={"gpus": float(has_gpus)})
+
+    def share(self, architecture: str) -> Share:
+        """What a trial of an architecture may use; no GPU before that is settled."""
         if architecture in self.by_architecture:
             cpus, gpus = self.by_architecture[architecture]
             return Share(cpus=cpus, gpus=gpus)
-        return Share(cpus=self.cpus, gpus=float(cluster_has_gpus) if self.gpus is None else self.gpus)
+        return Share(cpus=self.cpus, gpus=self.gpus or 0.0)
 
-    def shares(self, cluster_has_gpus: bool) -> list[Share]:
+    def shares(self) -> list[Share]:
         """Every share that a trial could have, each once."""
-        return list(dict.fromkeys(self.share(name, cluster_has_gpus) for name in ("", *self.by_architecture)))
+        return list(dict.fromkeys(self.share(name) for name in ("", *self.by_architecture)))

@@ -24,8 +24,9 @@ def forecast(configs: Sequence[TrainConfig], dataset: Dataset, ledger: Ledger, r
         ledger: What was trained before, here or elsewhere.
         resources: What each trial may use.
     """
-    on_gpu = uses_gpus(resources)
-    works = [Work(config, resources.share(config.model.architecture, on_gpu)) for config in configs]
+    resources = settled_here(resources)
+    on_gpu = bool(resources.gpus)
+    works = [Work(config, resources.share(config.model.architecture)) for config in configs]
     kinds = list(dict.fromkeys(kind_of(config) for config in configs))
     images = {data: _count(dataset, data) for data in dict.fromkeys(config.data for config in configs)}
     known = speeds_of_trained(ledger.read(ledger.fingerprints()).values(), describe(default_device()), images)
@@ -38,9 +39,9 @@ def forecast(configs: Sequence[TrainConfig], dataset: Dataset, ledger: Ledger, r
     return estimate(works, images, timed | known, measure_sizes(kinds), capacity)
 
 
-def uses_gpus(resources: Resources) -> bool:
-    """Whether trials are to train on GPUs, of this machine or of others."""
-    return default_device().type == "cuda" if resources.gpus is None else resources.gpus > 0
+def settled_here(resources: Resources) -> Resources:
+    """The resources with the GPUs that a trial has on a machine like this one, unless the user chose."""
+    return resources.settled(default_device().type == "cuda")
 
 
 def _count(dataset: Dataset, data: DataConfig) -> ImageCounts:

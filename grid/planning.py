@@ -12,8 +12,9 @@ from grid.forecast.estimate import Capacity, Estimate, estimate, estimate_in_wor
 from grid.forecast.rehearsal import rehearse
 from grid.method import Method
 from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
+from grid.records.results_folder import ResultsFolder
+from grid.report.pipeline import find_winners
 from grid.request import Request
-from grid.results import ResultsFolder
 from grid.screening import num_finalists, plan_screening, schedule_of
 
 
@@ -39,7 +40,7 @@ def print_plan(
         timed: Whether to measure.
 
     Raises:
-        UserError: Something in the request, the questions or the data is not usable.
+        UserError: Something in the request, the questions or the data is not usable; a run would say the same.
     """
     questions = request.sourced()
     plans = request.plans([question for question in questions if not question.question.parts])
@@ -48,7 +49,7 @@ def print_plan(
         if not question.question.parts:
             continue
         try:
-            winners = folder.winners(request.profile, request.dataset_label(), request.data_fingerprint())
+            winners = find_winners(folder, request.profile, request.dataset_label(), request.data_fingerprint())
             later = request.plans([question], winners)
         except QuestionError:
             out.print(f"{question.name}: planned when {', '.join(question.question.parts)} have run")
@@ -65,6 +66,8 @@ def print_plan(
             expect(plans, request, method, folder, resources), price, keeps_weights=method.keep_weights != "none"
         ):
             out.print(line)
+    elif _configs(plans, method, folder):
+        request.load_dataset(plans)  # timing does it too: a run would refuse what does not fit the images
     if resources.checkpoints is None:
         out.print(
             "A trial that loses its node starts again, unless --checkpoints names storage that all nodes see; one that "

@@ -1,10 +1,9 @@
 """What a user asks of one run: which questions, at which budget, on which images; and the plans that follow from it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
-
-import yaml
 
 from cifar_models.config import DatasetName, Frozen
 from cifar_models.data import DataError, Dataset, data_fingerprint, load, split
@@ -12,6 +11,7 @@ from grid.errors import UserError
 from grid.questions.expansion import Winners, make_study
 from grid.questions.fields import Overrides, flat_fields
 from grid.questions.question import Profile, SourcedQuestion, catalogue, find_question, read_profiles
+from grid.questions.sourced_yaml import MAX_KEY, read_value
 from grid.questions.study import Study
 from grid.records.plan import StudyPlan, make_plan
 
@@ -176,17 +176,13 @@ def _check_parts(question: SourcedQuestion, given: Mapping[str, SourcedQuestion]
 
 def _parse_setting(setting: str) -> Overrides:
     field, equals, value = setting.partition("=")
+    if not equals or not re.fullmatch(rf"[\w.]{{1,{MAX_KEY}}}", field, re.ASCII):
+        raise UserError(f"--set: {setting!r:.80} is not FIELD=VALUE; an example is --set epochs=10")
     try:
-        parsed = yaml.safe_load(value)
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError):  # all come from odd values
-        equals = ""
-    if equals and field:
-        try:
-            flat: Overrides = flat_fields({field: parsed})
-        except ValueError as error:
-            raise UserError(f"--set: {error}") from None
-        return flat
-    raise UserError(f"--set: {setting!r} is not FIELD=VALUE; an example is --set epochs=10")
+        flat: Overrides = flat_fields({field: read_value(value)})
+    except ValueError as error:
+        raise UserError(f"--set {setting!r:.80}: {error}") from None
+    return flat
 
 
 def _file_name(folder: Path) -> str:

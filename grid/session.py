@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from grid.errors import QuestionError
+from grid.execution.interrupt import stop_main_thread, stoppable
 from grid.execution.progress import ProgressDisplay, RunState
 from grid.execution.resources import Resources
 from grid.execution.schedule import Queue, Schedule
@@ -18,7 +19,7 @@ from grid.method import Method
 from grid.planning import print_counts, refuse_too_many_gpu_hours
 from grid.questions.claims import claims_hash
 from grid.questions.expansion import Winners
-from grid.records.lock import held_lock
+from grid.records.lock import Fence, held_lock
 from grid.records.manifest import RunLog, recorded_run
 from grid.records.plan import (
     StudyPlan,
@@ -26,10 +27,11 @@ from grid.records.plan import (
     new_trials,
     settled_fingerprints,
 )
+from grid.records.results_folder import ResultsFolder
 from grid.records.status import RETRIED
+from grid.report.pipeline import best_trials, find_winners, make_report, results_of
 from grid.report.samples import samples_are_missing, write_samples
 from grid.request import Request
-from grid.results import ResultsFolder
 from grid.screening import confirmation, plan_screening, schedule_of
 from grid.sequential import open_questions, seeds_of_next_look
 
@@ -38,17 +40,26 @@ class Session:
     """A run of some questions into a results folder."""
 
     def __init__(
-        self, request: Request, method: Method, folder: ResultsFolder, resources: Resources, out: Console
+        self,
+        request: Request,
+        method: Method,
+        folder: ResultsFolder,
+        resources: Resources,
+        out: Console,
+        *,
+        take_over: bool = False,
     ) -> None:
         self.request = request
         self.method = method
         self.folder = folder
         self.resources = resources
         self.out = out
+        self.take_over = take_over
         self.plans: list[StudyPlan] = []
         self.interrupted = False
         self._trained: set[str] = set()
         self._log: RunLog | None = None
+        self._fence: Fence | None = None
         self._open = ExitStack()
 
     def run(self) -> tuple[Path, bool]:
@@ -61,14 +72,23 @@ class Session:
 
         Raises:
             UserError: Something in the request, the questions, the data or the folder is not usable.
+            LostLockError: Another run took the folder over while this one was paused.
+            KeyboardInterrupt: The run is to end at once.
         """
         questions = self.request.sourced()
         composed = [question for question in questions if question.question.parts]
         for question in composed:  # what is wrong in one is said now, not when its parts have been trained
             self.request.studies([question], {part: {} for part in question.question.parts})
         with self._open:
-            lock = held_lock(self.folder.root, shlex.join(sys.argv))
-            self._say(self._open.enter_context(lock))
+            self._open.enter_context(stoppable())
+            lock = held_lock(
+                self.folder.root,
+                shlex.join(sys.argv),
+                take_over=self.take_over,
+                say=self._say,
+                on_loss=stop_main_thread,
+            )
+            self._fence = self._open.enter_context(lock).fence()
             self._answer(self.request.plans([question for question in questions if not question.question.parts]))
             complete = self._all_ended()
             for question in composed if complete else []:
@@ -80,7 +100,7 @@ class Session:
             if self.method.keep_weights == "best" and self._all_ended():
                 self._keep_best_weights()
             self._say(*self.folder.set_aside_damaged())
-            index = self.folder.report()
+            index = make_report(self.folder)
             complete = self._print_outcome() and complete
             if self._log is not None and not complete:
                 self._log.outcome = "interrupted" if self.interrupted else "failed"
@@ -126,7 +146,7 @@ class Session:
             The plans with this look and the further trials, and the number of those.
         """
         looked = [plan.looked_at() for plan in plans]
-        conclusions = self.folder.conclude(looked)
+        conclusions = {found.study.name: found.conclusion for found in results_of(self.folder, looked)}
         grown, added = [], 0
         for plan in looked:
             seeds = seeds_of_next_look(plan, open_questions(conclusions[plan.study.name]), budget - added)
@@ -146,7 +166,7 @@ class Session:
 
     def _winners(self) -> Winners:
         request = self.request
-        return self.folder.winners(request.profile, request.dataset_label(), request.data_fingerprint())
+        return find_winners(self.folder, request.profile, request.dataset_label(), request.data_fingerprint())
 
     def _all_ended(self) -> bool:
         """Whether every trial ended, in whatever way; not if the run was interrupted."""
@@ -195,7 +215,7 @@ class Session:
         with ProgressDisplay(RunState(budgets, names), self.out) as display:
             keep = self.method.keep_weights != "none"
             queue = schedule or Queue(trials)
-            ended = train_all(queue, dataset, ledger, self.resources, display, keep_weights=keep)
+            ended = train_all(queue, dataset, ledger, self.resources, display, keep_weights=keep, fence=self._fence)
         self.interrupted = not ended
 
     def _without_weights(self, plans: Sequence[StudyPlan]) -> set[str]:
@@ -204,14 +224,14 @@ class Session:
             return set()
         wanted = {trial.fingerprint for plan in plans for trial in plan.trials if trial.stage == "full"}
         if self.method.keep_weights == "best":
-            wanted = self.folder.best_trials(plans)
+            wanted = best_trials(self.folder, plans)
         ok = (key for key, record in self.folder.ledger.read(wanted).items() if record.status == "ok")
         return {fingerprint for fingerprint in ok if not self.folder.ledger.has_weights(fingerprint)}
 
     def _keep_best_weights(self) -> None:
         """Leaves the weights of each study's best trial, of those that this run trained."""
         self._train(self.plans)  # the best one may be of an earlier run, which kept none
-        best = self.folder.best_trials(self.plans)
+        best = best_trials(self.folder, self.plans)
         for fingerprint in self._trained - best:
             self.folder.ledger.remove_weights(fingerprint)
 

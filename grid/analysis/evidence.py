@@ -13,12 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grid.analysis.fit import DIRECTION
 from grid.analysis.inference import Effect, crossed_effect, seed_effect
 from grid.analysis.summaries import trials_of
 from grid.formats import plural
 from grid.questions.measures import MEASURES
 from grid.questions.study import Study
+from grid.tables.fit import DIRECTION
 
 RightAnswers = Mapping[str, npt.NDArray[np.bool_]]
 """For each trial that is ok, by fingerprint: which test images it is right about, `(N,) bool`."""

@@ -1,6 +1,6 @@
 """Summaries of arms over seeds, and curves.
 
-Everything here is pure: tables in, values out. Tables are the Parquet tables as pandas frames (`grid.records.tables`).
+Everything here is pure: tables in, values out. Tables are the Parquet tables as pandas frames (`grid.tables.tables`).
 An interval is always the two-sided 95 % t-interval for a mean over seeds, and does not exist for fewer than two seeds.
 """
 
@@ -73,16 +73,6 @@ def ranking(summaries: pd.DataFrame) -> list[int]:
     """Arms from the highest mean validation accuracy down; equal ones in the study's order, those without any last."""
     order = summaries.sort_values("val_acc_mean", ascending=False, kind="stable", na_position="last")
     return [int(arm) for arm in order["arm"]]
-
-
-def best_arm(trials: pd.DataFrame, study: Study) -> int | None:
-    """The arm of the highest mean validation accuracy, among those of which no seed diverged; None if there is none.
-
-    The mean of the other seeds of one that diverged would flatter it.
-    """
-    summaries = arm_summaries(trials, study)
-    steady = summaries[(summaries["val_acc_n"] > 0) & (summaries["diverged"] == 0)]
-    return None if steady.empty else ranking(steady)[0]
 
 
 def curves(trials: pd.DataFrame, epochs: pd.DataFrame, study: Study) -> pd.DataFrame:

@@ -15,7 +15,6 @@ from pathlib import Path
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
-from pydantic import ValidationError
 
 from cifar_models.checkpoint import CheckpointError, TrainState, pack_state, restore, unpack
 from cifar_models.records import EpochRecord
@@ -84,8 +83,8 @@ class CheckpointStore:
                 return ()
             epochs = tuple(EpochRecord.model_validate(record) for record in json.loads(metadata["epochs"]))
             restore(state, tensors, metadata)
-        except (CheckpointError, ValidationError):
-            return ()  # damaged, or of an older version: as good as none
+        except (CheckpointError, LookupError, TypeError, ValueError, RecursionError):
+            return ()  # damaged, forged, or of an older version: as good as none
         return epochs
 
     def remove(self, fingerprint: str) -> None:
@@ -154,7 +153,9 @@ class CheckpointStore:
             yield
         except Exception as error:  # every file system has exceptions of its own
             reason = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
+            remedy = "give a folder or URL that every node can reach and write"
+            if isinstance(error, ImportError):
+                remedy = "its file system is not installed: for s3://, pip install 'cifar-grid[s3]' on every node"
             raise StorageError(
-                f"checkpoint storage {self.url}: can't be {action} ({reason[:200]}); "
-                "give a folder or URL that every node can reach and write"
+                f"checkpoint storage {self.url}: can't be {action} ({reason[:200]}); {remedy}"
             ) from error

@@ -116,7 +116,7 @@ class BetterClaim(OfTwoArms):
 
 
 class FitClaim(OfEachArm, populate_by_name=True):
-    """All of the arms fit their training images so well, and no better; the words are those of `grid.analysis.fit`.
+    """All of the arms fit their training images so well, and no better; the words are those of `grid.tables.fit`.
 
     Attributes:
         label: How well; `is` in a question's file.

@@ -114,7 +114,7 @@ class Folder:
                     raise OSError(errno.EINVAL, "not a file")
                 if opened.st_size > max_bytes:
                     raise OSError(errno.EFBIG, f"has {opened.st_size:,} bytes, where at most {max_bytes:,} are read")
-                return file.read(max_bytes)
+                return file.read(min(opened.st_size, max_bytes))  # read(n) makes room for n bytes
 
     def write(self, name: str, content: bytes) -> None:
         """Writes a file in place of an earlier one, on disk when this returns; folders around it are made.
@@ -156,6 +156,21 @@ class Folder:
             except FileExistsError:
                 return os.stat(unfinished, dir_fd=folder, follow_symlinks=False).st_nlink == 2
             return True
+
+    def refresh(self, name: str, content: bytes) -> bool:
+        """Sets a file's time to the file system's now, if it is there and holds this; returns whether it does.
+
+        Whatever takes the file's place in the meantime is not touched.
+        """
+        with contextlib.suppress(FileNotFoundError), self._around(name) as (folder, leaf):
+            if not stat.S_ISREG(os.stat(leaf, dir_fd=folder, follow_symlinks=False).st_mode):
+                return False
+            with os.fdopen(os.open(leaf, READ_FILE, dir_fd=folder), "rb") as file:
+                if file.read(len(content) + 1) != content:
+                    return False
+                os.utime(file.fileno())
+                return True
+        return False
 
     def move(self, name: str, to: str) -> None:
         """Gives something another name in this folder or below it, in place of a file there; moves a link itself."""

@@ -10,9 +10,8 @@ import pandas as pd
 
 from cifar_models.config import TrainConfig
 from cifar_models.data import SOURCES
-from grid.analysis.conclusion import Conclusion
-from grid.analysis.fit import ArmFit, arm_fit, rules, window_in_words
-from grid.analysis.summaries import arm_summaries, ranking, trials_of
+from grid.analysis.study_result import StudyResult
+from grid.analysis.summaries import ranking
 from grid.formats import NOTHING, count, duration, number, percent, plural, status_words, unbroken
 from grid.questions.fields import flat
 from grid.questions.study import Study
@@ -20,6 +19,7 @@ from grid.records.plan import StudyPlan
 from grid.records.status import STATUSES
 from grid.report.claims_table import ClaimRow, claim_rows
 from grid.report.page_charts import Chart, make_charts
+from grid.tables.fit import ArmFit, arm_fit, rules, window_in_words
 
 
 @dataclass(frozen=True)
@@ -92,17 +92,10 @@ class StudyPage:
     fit_window: str
 
 
-def make_page(
-    plan: StudyPlan,
-    trials: pd.DataFrame,
-    epochs: pd.DataFrame,
-    conclusion: Conclusion,
-    pictures: Sequence[Picture] = (),
-) -> StudyPage:
-    """Gathers a study's page from its plan, the tables, what was found and the pictures that lie beside it."""
-    study = plan.study
-    mine = trials_of(trials, study)
-    summaries = arm_summaries(mine, study)
+def make_page(result: StudyResult, pictures: Sequence[Picture] = ()) -> StudyPage:
+    """Gathers a study's page from what was found and the pictures that lie beside it."""
+    plan, study, mine, summaries = result.plan, result.study, result.trials, result.summaries
+    conclusion = result.conclusion
     rows = summaries.to_dict("records")
     fits = {arm: arm_fit(column.dropna()) for arm, column in mine.groupby("arm")["fit"]}
     totals = [(status, int(summaries[status].sum())) for status in STATUSES]
@@ -115,7 +108,7 @@ def make_page(
         screening=_screening(plan),
         counts=[(status_words(status), total) for status, total in totals if total],
         budget=_budget(study, mine),
-        charts=make_charts(mine, epochs, study, conclusion),
+        charts=make_charts(result),
         arms=[_arm_row(rows[arm], fits[arm]) for arm in ranking(summaries)],
         failures=_failures(mine),
         shared=_shared_settings(study),

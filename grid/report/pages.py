@@ -5,14 +5,12 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from grid.analysis.conclusion import Conclusion
+from grid.analysis.study_result import StudyResult
 from grid.questions.study import Study
 from grid.records.files import Folder
-from grid.records.plan import StudyPlan
 from grid.report.page_content import Picture, make_page
 from grid.report.samples import find_samples
 
@@ -22,28 +20,21 @@ INDEX = "index.html"
 
 
 def write_report(
-    plans: Sequence[StudyPlan],
-    tables: Mapping[str, pa.Table],
-    conclusions: Mapping[str, Conclusion],
+    results: Sequence[StudyResult],
     folder: Folder,
     claims_histories: Mapping[str, str] | None = None,
 ) -> Path:
-    """Writes `<study>.html` for every plan, `index.html` and `plotly.min.js`; each file whole or not at all.
+    """Writes `<study>.html` for every study, `index.html` and `plotly.min.js`; each file whole or not at all.
 
     Args:
-        plans: The studies, in the order of the index.
-        tables: `trials` and `epochs`, as `grid.records.tables` makes them.
-        conclusions: What each study found, by its name.
+        results: What the studies found, in the order of the index.
         folder: Where the files go; made if it is not there.
         claims_histories: Whether the claims of a study were written before its first trial, by its name.
 
     Returns:
         Path of `index.html`.
     """
-    trials, epochs = (tables[name].to_pandas() for name in ("trials", "epochs"))
-    pages = [
-        make_page(plan, trials, epochs, conclusions[plan.study.name], _pictures(plan.study, folder)) for plan in plans
-    ]
+    pages = [make_page(result, _pictures(result.study, folder)) for result in results]
     environment = _environment()
     environment.globals["claims_histories"] = claims_histories or {}
     folder.write(PLOTLY, get_plotlyjs().encode())

@@ -23,7 +23,7 @@ def go_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
     for architecture, family in list(FAMILIES.items()):
         if family.weights.url:
-            publish_at(monkeypatch, architecture, family.weights.name, NOWHERE)
+            publish_at(monkeypatch, architecture, family.weights.name, sha256=family.weights.sha256)
     weights._download_problem.cache_clear()
     return tmp_path / "hub" / "checkpoints"
 
@@ -43,10 +43,12 @@ def publish_file(monkeypatch: pytest.MonkeyPatch, architecture: str, unnamed: Pa
     return path
 
 
-def publish_at(monkeypatch: pytest.MonkeyPatch, architecture: Any, name: str, url: str) -> None:
+def publish_at(
+    monkeypatch: pytest.MonkeyPatch, architecture: Any, name: str, url: str = NOWHERE, sha256: str | None = None
+) -> None:
     """Makes a file the published one of an architecture."""
     family = FAMILIES[architecture]
-    file = replace(family.weights, name=name, url=url)
+    file = replace(family.weights, name=name, url=url, sha256=sha256)
     monkeypatch.setitem(FAMILIES, architecture, replace(family, weights=file))
 
 

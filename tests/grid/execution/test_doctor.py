@@ -132,7 +132,7 @@ def test_storage_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert storage_problem(CheckpointStore(str(tmp_path / "folder")), None) is None
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "no-such-host.invalid:6379"])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "no-such-host.invalid:6379"])
 def test_what_keeps_the_driver_from_asking_is_one_line_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:

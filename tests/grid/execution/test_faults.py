@@ -14,7 +14,6 @@ import torch
 
 from cifar_models.checkpoint import unpack
 from cifar_models.models import build_model
-from grid.execution.launch import explain_loss
 from grid.execution.resources import Resources
 from grid.execution.schedule import Queue
 from grid.execution.trial import is_out_of_memory
@@ -125,10 +124,3 @@ def test_without_storage_for_checkpoints_trials_are_trained_all_the_same_and_it_
         tensors, about = unpack(ledger.weights(fingerprint))
         build_model(config.model, 10).load_state_dict(tensors)
         assert about["fingerprint"] == fingerprint
-
-
-def test_what_ray_says_of_a_lost_trial_is_one_line() -> None:
-    raised = 'ray::ImplicitFunc.train() (pid=1)\n  File "trial.py", line 1\nTypeError: missing argument'
-    assert explain_loss(raised) == "TypeError: missing argument (tried 3 times)"
-    lost = "The actor died unexpectedly before finishing this task.\n\tclass_name: ImplicitFunc\n"
-    assert explain_loss(lost) == "The actor died unexpectedly before finishing this task. (tried 3 times)"

@@ -14,7 +14,7 @@ from grid.errors import UserError
 from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.records.plan import StudyPlan, make_plan
-from grid.records.tables import make_tables
+from grid.tables.tables import make_tables
 from tests.grid.questions.test_question import HEAD, study, write
 from tests.grid.records.test_ledger import KEY, predictions, record
 

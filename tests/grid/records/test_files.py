@@ -176,3 +176,16 @@ def test_a_folder_can_be_sent_to_a_process_that_works_elsewhere(
     monkeypatch.chdir("/")
     pickle.loads(sent).write("a", b"mine")
     assert (tmp_path / "results" / "ledger" / "a").read_bytes() == b"mine"
+
+
+def test_a_file_is_refreshed_only_if_it_is_the_one(tmp_path: Path) -> None:
+    folder, file = Folder(tmp_path), tmp_path / "file"
+    assert not folder.refresh("file", b"mine")
+    file.write_bytes(b"mine")
+    (tmp_path / "link").symlink_to(file)
+    os.utime(file, (0, 0))
+    assert not folder.refresh("file", b"min") and not folder.refresh("file", b"mine, too")
+    assert not folder.refresh("link", b"mine")
+    assert file.stat().st_mtime == 0
+    assert folder.refresh("file", b"mine")
+    assert file.stat().st_mtime > 10**9

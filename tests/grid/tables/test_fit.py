@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from grid.analysis import fit
-from grid.analysis.fit import arm_fit, diagnose, rules, slope, window_in_words, window_size
+from grid.tables import fit
+from grid.tables.fit import arm_fit, diagnose, rules, slope, window_in_words, window_size
 
 
 def curves(

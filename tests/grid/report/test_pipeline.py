@@ -5,7 +5,8 @@ import pytest
 from cifar_models.records import EpochRecord
 from grid.errors import UserError
 from grid.records.plan import StudyPlan, make_plan
-from grid.results import ResultsFolder
+from grid.records.results_folder import ResultsFolder
+from grid.report.pipeline import find_winners, make_report
 from tests.grid.questions.test_question import HEAD, study, write
 from tests.grid.records.test_ledger import predictions, record
 
@@ -29,18 +30,18 @@ def make_folder(tmp_path: Path, val_accs: dict[float, float], *, finished: int =
 
 def test_the_winner_is_the_arm_with_the_best_validation(tmp_path: Path) -> None:
     folder, _ = make_folder(tmp_path, {0.1: 0.5, 0.2: 0.7, 0.3: 0.6})
-    assert folder.winners("quick", "digits", "data") == {"mine": {"optimizer.lr": 0.2}}
+    assert find_winners(folder, "quick", "digits", "data") == {"mine": {"optimizer.lr": 0.2}}
 
 
 def test_a_question_that_has_not_run_to_its_end_has_no_winner(tmp_path: Path) -> None:
     folder, _ = make_folder(tmp_path, {0.1: 0.5, 0.2: 0.7}, finished=1)
-    assert folder.winners("quick", "digits", "data") == {}
+    assert find_winners(folder, "quick", "digits", "data") == {}
 
 
 def test_another_profile_or_data_set_does_not_count(tmp_path: Path) -> None:
     folder, _ = make_folder(tmp_path, {0.1: 0.5, 0.2: 0.7})
-    assert folder.winners("paper", "digits", "data") == folder.winners("quick", "cifar10", "data") == {}
-    assert folder.winners("quick", "digits", "other bytes") == {}
+    assert find_winners(folder, "paper", "digits", "data") == find_winners(folder, "quick", "cifar10", "data") == {}
+    assert find_winners(folder, "quick", "digits", "other bytes") == {}
 
 
 def test_plans_are_read_back_as_they_were_saved(tmp_path: Path) -> None:
@@ -50,7 +51,7 @@ def test_plans_are_read_back_as_they_were_saved(tmp_path: Path) -> None:
 
 def test_a_report_is_made_from_the_folder_alone(tmp_path: Path) -> None:
     folder, plan = make_folder(tmp_path, {0.1: 0.5, 0.2: 0.7})
-    assert folder.report() == folder.root / "index.html"
+    assert make_report(folder) == folder.root / "index.html"
     assert (folder.root / f"{plan.study.name}.html").exists()
     assert (folder.root / "trials.parquet").exists()
 
@@ -62,4 +63,4 @@ def test_a_study_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         UserError,
         match=rf"{plan.study.name}\.json: not a study of this version \(study: .* required\); remove it",
     ):
-        folder.report()
+        make_report(folder)

@@ -3,7 +3,6 @@
     trials.parquet       a row for each planned cell of each study, whatever became of it
     epochs.parquet       a row for each epoch of each trial
     predictions.parquet  a row for each test image of each trial that is ok
-    verdicts.parquet     a row for each claim of each study
 
 `fingerprint` joins them. Columns and types are the same whether trials fail or not; what does not exist is null.
 """
@@ -16,15 +15,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from grid.analysis.fit import diagnose
-from grid.analysis.verdicts import ClaimVerdict, Judgement
-from grid.analysis.wording import verdict_in_words
-from grid.questions.claims import claims_hash
 from grid.questions.fields import field_value
 from grid.questions.measures import CURVES
 from grid.records.files import Folder
 from grid.records.ledger import Ledger, TrialRecord
 from grid.records.plan import PlannedTrial, StudyPlan
+from grid.tables.fit import diagnose
 
 TABLES_VERSION = "1"
 """Raised when a column changes its name, type or meaning; stands in each file's metadata as `cifar_grid_tables`."""
@@ -108,31 +104,6 @@ PREDICTIONS = pa.schema(
     metadata={"cifar_grid_tables": TABLES_VERSION},
 )
 
-VERDICTS = pa.schema(
-    [
-        ("study", pa.string()),
-        ("question", pa.string()),
-        ("profile", pa.string()),
-        ("dataset", pa.string()),
-        ("claim", pa.string()),
-        ("says", pa.string()),
-        ("source", pa.string()),
-        ("verdict", pa.string()),
-        ("finding", pa.string()),
-        ("kind", pa.string()),
-        ("estimate", pa.float64()),
-        ("low", pa.float64()),
-        ("high", pa.float64()),
-        ("num_seeds", pa.int64()),
-        ("p_value", pa.float64()),
-        ("seeds_needed", pa.int64()),
-        ("num_looks", pa.int64()),
-        ("claims_sha256", pa.string()),
-        ("trials", pa.list_(pa.string())),
-    ],
-    metadata={"cifar_grid_tables": TABLES_VERSION},
-)
-
 
 def make_tables(plans: Sequence[StudyPlan], ledger: Ledger) -> dict[str, pa.Table]:
     """All tables, by name. Trials that are shared by studies are a row of `trials` in each of them."""
@@ -156,12 +127,6 @@ def make_trials(plans: Sequence[StudyPlan], records: Mapping[str, TrialRecord]) 
     """The table of trials, from those that ended, by fingerprint."""
     rows = [_trial_row(plan, trial, records.get(trial.fingerprint)) for plan in plans for trial in plan.trials]
     return pa.Table.from_pylist(rows, schema=TRIALS)
-
-
-def make_verdicts(plans: Sequence[StudyPlan], judgements: Mapping[str, Judgement]) -> pa.Table:
-    """The table of claims, from what was judged of each study, by its name."""
-    rows = [_verdict_row(plan, verdict) for plan in plans for verdict in judgements[plan.study.name].verdicts]
-    return pa.Table.from_pylist(rows, schema=VERDICTS)
 
 
 def write_tables(tables: dict[str, pa.Table], folder: Folder) -> None:
@@ -210,31 +175,6 @@ def _trial_row(plan: StudyPlan, trial: PlannedTrial, record: TrialRecord | None)
         "machine": record.machine,
         "training_version": record.training_version,
     }
-
-
-def _verdict_row(plan: StudyPlan, verdict: ClaimVerdict) -> dict[str, Any]:
-    study, seen = plan.study, verdict.deciding
-    row: dict[str, Any] = {
-        "study": study.name,
-        "question": study.question,
-        "profile": study.profile,
-        "dataset": study.dataset,
-        "claim": verdict.claim.name,
-        "says": verdict.claim.says,
-        "source": verdict.claim.source,
-        "verdict": verdict.verdict,
-        "finding": verdict_in_words(verdict, study),
-        "p_value": None if np.isnan(verdict.p) else verdict.p,
-        "seeds_needed": verdict.seeds_needed,
-        "num_looks": max(len(plan.looks), 1),
-        "claims_sha256": claims_hash(study.claims),
-        "trials": list(verdict.fingerprints),
-    }
-    if seen is None or seen.effect is None:
-        return row
-    low, high = seen.interval or (None, None)
-    estimate = {"estimate": float(seen.effect.mean), "low": low, "high": high}
-    return row | estimate | {"kind": seen.subject.kind, "num_seeds": int(seen.effect.num_seeds)}
 
 
 def _prediction_table(ledger: Ledger, fingerprint: str) -> pa.Table:

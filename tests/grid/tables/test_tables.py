@@ -9,7 +9,7 @@ import pytest
 from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.records.plan import StudyPlan, make_plan
-from grid.records.tables import EPOCHS, PREDICTIONS, TRIALS, make_tables, write_tables
+from grid.tables.tables import EPOCHS, PREDICTIONS, TRIALS, make_tables, write_tables
 from tests.grid.questions.test_question import HEAD, study, write
 from tests.grid.records.test_ledger import predictions, record
 

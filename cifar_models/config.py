@@ -27,7 +27,16 @@ so that trials of the old code are not taken for trials of the new.
 
 
 DatasetName = Literal["digits", "cifar10", "cifar100", "folder"]
-"""Every data set, or way that one lies on disk."""
+"""Every data set, or way that one lies on disk; what is known of each stands in `cifar_models.data.sources`."""
+
+OptimizerName = Literal["sgd", "sgd_momentum", "adagrad", "adam", "adamw"]
+"""Every rule by which weights are updated; what is known of each stands in `cifar_models.optimizers`."""
+
+PublishedName = Literal["resnet50", "resnext50", "densenet121", "efficientnet_lite0"]
+"""Every published architecture; what is known of each stands in `cifar_models.published`."""
+
+Architecture = Literal["residual_cnn", PublishedName]
+"""Every family of networks."""
 
 
 class Frozen(BaseModel):
@@ -124,7 +133,7 @@ class PublishedConfig(Frozen):
         input_size: Images are scaled to this height and width, in pixels, before they enter the network.
     """
 
-    architecture: Literal["resnet50", "resnext50", "densenet121", "efficientnet_lite0"]
+    architecture: PublishedName
     stem: Literal["imagenet", "cifar"] = "imagenet"
     cardinality: int = Field(default=32, ge=1, le=16_384)
     width: int = Field(default=128, ge=1, le=16_384)
@@ -147,10 +156,6 @@ class PublishedConfig(Frozen):
         ):
             raise ValueError("weights imagenet needs cardinality 32 and width 128, as published")
         return self
-
-
-Architecture = Literal["residual_cnn", "resnet50", "resnext50", "densenet121", "efficientnet_lite0"]
-"""Every family of networks."""
 
 
 def _residual_unless_named(value: Any) -> Any:
@@ -213,7 +218,7 @@ class OptimizerConfig(Frozen):
         schedule: How the rate changes, step by step, over the whole training.
     """
 
-    name: Literal["sgd", "sgd_momentum", "adagrad", "adam", "adamw"] = "adagrad"
+    name: OptimizerName = "adagrad"
     lr: float = Field(default=0.005, gt=0, le=MAX_FACTOR)
     momentum: float = Field(default=0.9, gt=0, lt=1)
     weight_decay: float = Field(default=0.005, ge=0, le=MAX_FACTOR)

@@ -1,20 +1,17 @@
 """What a run would train and take, said before it starts."""
 
-import os
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from cifar_models.config import TrainConfig
-from cifar_models.data import split
 from grid.errors import QuestionError, UserError
-from grid.execution.rehearsal import rehearse
 from grid.execution.resources import Resources
-from grid.records.estimate import Capacity, Estimate, Work, estimate, estimate_in_words
+from grid.forecast.estimate import Capacity, Estimate, estimate, estimate_in_words
+from grid.forecast.rehearsal import rehearse
 from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
 from grid.records.results_folder import ResultsFolder
-from grid.records.speeds import ImageCounts, kind_of, speeds_of_trained
 from grid.report.pipeline import find_winners
 from grid.runs.method import Method, PlannedMethod
 from grid.runs.request import Request
@@ -88,8 +85,10 @@ def refuse_too_many_gpu_hours(
     """
     if method.max_gpu_hours is None:
         return
+    from grid.forecast.forecast import settled_here  # torch takes seconds to import
+
     expected = expect(plans, request, method, folder, resources)
-    if expected.unknown and _on_gpu(resources):
+    if expected.unknown and settled_here(resources).gpus:
         reason = next(iter(expected.unknown))
         raise UserError(f"--max-gpu-hours: how long trials take is not known, {reason}; leave it out, or run there")
     if expected.gpu_hours.high > method.max_gpu_hours:
@@ -103,35 +102,12 @@ def expect(
     plans: Sequence[StudyPlan], request: Request, method: PlannedMethod, folder: ResultsFolder, resources: Resources
 ) -> Estimate:
     """What a run of these studies would take on this machine; times some steps of each kind of trial."""
-    import torch  # it takes seconds
-
-    from cifar_models.device import default_device, describe
-    from grid.execution.calibration import calibrate, measure_sizes
+    from grid.forecast.forecast import forecast  # torch takes seconds to import
 
     configs = _configs(plans, method, folder)
     if not configs:
-        return estimate([], {}, {}, {}, {}, Capacity(cpus=1))
-    dataset = request.load_dataset(plans)
-    images = {}
-    for data in dict.fromkeys(config.data for config in configs):
-        parts = split(dataset, data)
-        images[data] = ImageCounts(
-            train=len(parts.train_labels), val=len(parts.val_labels), test=len(parts.test_labels)
-        )
-    on_gpu = _on_gpu(resources)
-    shares = [resources.share(config.model.architecture, on_gpu) for config in configs]
-    works = [
-        Work(config=config, cpus=share.cpus, gpus=share.gpus) for config, share in zip(configs, shares, strict=True)
-    ]
-    kinds = list(dict.fromkeys(kind_of(config) for config in configs))
-    records = folder.ledger.read(folder.ledger.fingerprints()).values()
-    known = speeds_of_trained(records, describe(default_device()), images)
-    at_once = max(1, min(int((os.cpu_count() or 1) / max(share.cpus for share in shares)), len(configs)))
-    measured, problems = calibrate([k for k in kinds if k not in known], shares[0].num_threads, at_once, on_gpu=on_gpu)
-    capacity = Capacity(
-        cpus=os.cpu_count() or 1, gpus=torch.cuda.device_count() if on_gpu else 0, max_trials=resources.max_trials
-    )
-    return estimate(works, images, {**measured, **known}, problems, measure_sizes(kinds), capacity)
+        return estimate([], {}, {}, {}, Capacity(cpus=1))
+    return forecast(configs, request.load_dataset(plans), folder.ledger, resources)
 
 
 def print_counts(plans: Sequence[StudyPlan], counts: Sequence[PlanCounts], out: Console) -> None:
@@ -142,13 +118,6 @@ def print_counts(plans: Sequence[StudyPlan], counts: Sequence[PlanCounts], out: 
         table.add_row(plan.study.name, *(str(number) for number in row))
     if plans:
         out.print(table)
-
-
-def _on_gpu(resources: Resources) -> bool:
-    """Whether trials are to train on GPUs, of this machine or of others."""
-    from cifar_models.device import default_device
-
-    return default_device().type == "cuda" if resources.gpus is None else resources.gpus > 0
 
 
 def _configs(plans: Sequence[StudyPlan], method: PlannedMethod, folder: ResultsFolder) -> list[TrainConfig]:

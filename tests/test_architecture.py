@@ -32,7 +32,7 @@ def test_models_know_nothing_of_the_grid(path: Path) -> None:
     [
         "analysis.summaries",
         "tables.tables",
-        "records.estimate",
+        "forecast.estimate",
         "report.samples",
         "report.pages",
         "records.results_folder",

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from grid.analysis.inference import Effect, crossed_effect, seed_effect
 from grid.analysis.summaries import trials_of
 from grid.formats import plural
+from grid.questions.measures import MEASURES
 from grid.questions.study import Study
 from grid.tables.fit import DIRECTION
 
@@ -135,7 +136,7 @@ class Evidence:
     def _curves(self, first: int, second: int, seed: int, curve: str) -> tuple[npt.NDArray[np.float64], ...]:
         keys = (str(self.arms[arm].trials.loc[seed, "fingerprint"]) for arm in (first, second))
         return tuple(
-            self.epochs[key].sort_values("epoch")[curve].to_numpy(dtype=float) * (-1 if curve.endswith("loss") else 1)
+            self.epochs[key].sort_values("epoch")[curve].to_numpy(dtype=float) * (-1 if MEASURES[curve].is_loss else 1)
             for key in keys
         )
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 import pyarrow as pa
 
 from grid.analysis.conclusion import Conclusion, conclude
 from grid.analysis.evidence import gather, right_answers
+from grid.analysis.sensitivity import Sensitivity, axis_shares
 from grid.analysis.summaries import arm_summaries, trials_of
 from grid.analysis.verdicts import judge_study
 from grid.questions.study import Study
@@ -36,6 +38,16 @@ class StudyResult:
     def study(self) -> Study:
         """What was asked."""
         return self.plan.study
+
+    @property
+    def best_label(self) -> str:
+        """Label of the best arm; empty without one."""
+        return "" if self.conclusion.best is None else self.study.arms[self.conclusion.best].label
+
+    @cached_property
+    def sensitivity(self) -> Sensitivity:
+        """How much each axis matters."""
+        return axis_shares(self.trials, self.study)
 
 
 def study_results(plans: Sequence[StudyPlan], tables: Mapping[str, pa.Table]) -> list[StudyResult]:

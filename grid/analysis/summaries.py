@@ -12,15 +12,13 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from grid.questions.measures import CURVES, MEASURES
 from grid.questions.study import Study
+from grid.records.status import STATUSES
 
 CONFIDENCE = 0.95
-MEASURES = ("val_acc", "test_acc", "test_loss", "train_acc")
+SUMMARISED = tuple(name for name, measure in MEASURES.items() if measure.is_summarised)
 """Final measures of a trial that arms are summarised by."""
-CURVES = ("train_loss", "train_acc", "val_loss", "val_acc")
-"""Measures of an epoch."""
-STATUSES = ("ok", "stopped", "diverged", "out_of_memory", "error", "not_run")
-"""Every way a planned cell can stand."""
 SPREAD = ("mean", "sd", "min", "max", "low", "high")
 """What is known of a measure over seeds; `low` and `high` are the ends of the interval."""
 
@@ -48,8 +46,8 @@ def arm_summaries(trials: pd.DataFrame, study: Study) -> pd.DataFrame:
     """One row an arm, in the study's order, also for arms of which nothing is ok.
 
     Columns: `arm`, `label`, `planned` (trials), one count for each of `STATUSES`, `reasons` (distinct, of trials that
-    are not ok, one a line), `num_parameters`, `wall_s` (mean of ok trials), and for each of `MEASURES`, over the seeds
-    that are ok, `<measure>_n` and `<measure>_<what>` with each of `SPREAD`; NaN where that does not exist.
+    are not ok, one a line), `num_parameters`, `wall_s` (mean of ok trials), and for each of `SUMMARISED`, over the
+    seeds that are ok, `<measure>_n` and `<measure>_<what>` with each of `SPREAD`; NaN where that does not exist.
     """
     mine = shown_trials(trials, study)
     arms = pd.RangeIndex(len(study.arms), name="arm")
@@ -64,7 +62,7 @@ def arm_summaries(trials: pd.DataFrame, study: Study) -> pd.DataFrame:
             reasons.reindex(arms, fill_value="").rename("reasons"),
             mine.groupby("arm")["num_parameters"].max().reindex(arms).astype(float),
             ok.groupby("arm")["wall_s"].mean().reindex(arms).astype(float),
-            _spread(ok, ["arm"], MEASURES).reindex(arms),
+            _spread(ok, ["arm"], SUMMARISED).reindex(arms),
         ],
         axis=1,
     )

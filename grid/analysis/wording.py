@@ -6,17 +6,8 @@ from grid.analysis.family import Estimate
 from grid.analysis.inference import MAX_SEEDS
 from grid.analysis.verdicts import ClaimVerdict
 from grid.formats import number, percent, plural, quoted, signed
+from grid.questions.measures import MEASURES
 from grid.questions.study import Study
-
-MEASURES = {
-    "val_acc": "validation accuracy",
-    "test_acc": "test accuracy",
-    "test_loss": "test loss",
-    "train_acc": "train accuracy",
-    "train_loss": "train loss",
-    "val_loss": "validation loss",
-}
-LOSSES = {"test_loss", "train_loss", "val_loss"}
 
 
 def verdict_in_words(verdict: ClaimVerdict, study: Study) -> str:
@@ -36,17 +27,18 @@ def verdict_in_words(verdict: ClaimVerdict, study: Study) -> str:
             return f"{labels[0]} against {labels[1]}: {tie}{difference_in_words(seen)}{corrected}."
         case "delay":
             when = f"{number(abs(seen.effect.mean), 1)} epochs {'later' if seen.effect.mean > 0 else 'earlier'}"
-            what = f"{labels[0]} comes to the same {MEASURES[seen.subject.measure]} {when} than {labels[1]}"
+            what = f"{labels[0]} comes to the same {MEASURES[seen.subject.measure].words} {when} than {labels[1]}"
             return f"{what}: {_interval(seen, 1)}{corrected}."
         case "roughness":
             size = number(100 * abs(seen.effect.mean), 1)
             more = "more" if seen.effect.mean > 0 else "less"
-            what = f"{labels[0]} goes back on {size} % {more} of its way in {MEASURES[seen.subject.measure]}"
+            what = f"{labels[0]} goes back on {size} % {more} of its way in {MEASURES[seen.subject.measure].words}"
             return f"{what} than {labels[1]}: {_interval(seen, 100)}{corrected}."
         case "level":
             value = level_in_words(float(seen.effect.mean), seen.subject.measure)
-            scale = 1 if seen.subject.measure in LOSSES else 100
-            return f"{labels[0]} is at {value} {MEASURES[seen.subject.measure]}: {_interval(seen, scale)}{corrected}."
+            scale = 1 if MEASURES[seen.subject.measure].is_loss else 100
+            what = f"{labels[0]} is at {value} {MEASURES[seen.subject.measure].words}"
+            return f"{what}: {_interval(seen, scale)}{corrected}."
         case "fit":
             hits, of = round(seen.effect.mean * seen.effect.num_seeds), plural(seen.effect.num_seeds, "seed")
             return f"{labels[0]} is {seen.subject.measure} on {hits} of {of}{corrected}."
@@ -81,7 +73,7 @@ def difference_in_words(seen: Estimate) -> str:
 
 def level_in_words(value: float, measure: str) -> str:
     """A measure as a person reads it."""
-    return number(value, 3) if measure in LOSSES else percent(value)
+    return number(value, 3) if MEASURES[measure].is_loss else percent(value)
 
 
 def p_in_words(p: float) -> str:
@@ -93,6 +85,6 @@ def _interval(seen: Estimate, scale: float) -> str:
     assert seen.effect is not None
     if seen.interval is None:
         return plural(seen.effect.num_seeds, "seed")
-    decimals = 3 if seen.subject.measure in LOSSES and seen.subject.kind == "level" else 1
+    decimals = 3 if seen.subject.kind == "level" and MEASURES[seen.subject.measure].is_loss else 1
     low, high = (number(scale * end, decimals) for end in seen.interval)
     return f"95 % interval {low} to {high}, {plural(seen.effect.num_seeds, 'seed')}"

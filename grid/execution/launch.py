@@ -27,12 +27,13 @@ from grid.execution.ray_cluster import (
     num_pending_trials,
     ray_cluster,
 )
-from grid.execution.resources import Resources, Share
+from grid.execution.resources import Resources
 from grid.execution.schedule import Job, Schedule
 from grid.execution.trial import Recorder, run_trial
 from grid.execution.tuning import InterruptibleFIFO, RunWatcher, ScheduleSearcher, Silence, name_trial
-from grid.records.ledger import Ledger, Status, TrialRecord
+from grid.records.ledger import Ledger, TrialRecord
 from grid.records.lock import Fence
+from grid.records.status import Status
 
 MAX_WORKER_LOSSES = 2
 """Times a trial is started again after its process or node was lost; its own errors are never retried in a run."""
@@ -70,7 +71,7 @@ def train_all(
     """
     store = CheckpointStore(resources.checkpoints or ledger.files.beside("checkpoints"))
     with ray_cluster(), interruptible() as interruption:
-        share_of = prepare(resources, store)
+        resources = prepare(resources, store)
         watcher = RunWatcher(schedule, display, interruption, partial(record_lost, ledger, dataset.fingerprint))
         trainable = tune.with_parameters(
             run_trial,
@@ -81,7 +82,7 @@ def train_all(
             keep_weights=keep_weights,
         )
         try:
-            run_tune(trainable, ScheduleSearcher(schedule, share_of, interruption), watcher, resources.max_trials)
+            run_tune(trainable, resources, ScheduleSearcher(schedule, interruption), watcher)
         except RayError as error:
             raise LostClusterError(
                 f"Ray was lost ({type(error).__name__}); finished trials are kept: run the same command again to go on"
@@ -93,24 +94,24 @@ def train_all(
     return not interruption.requested
 
 
-def prepare(resources: Resources, store: CheckpointStore) -> Callable[[Job], Share]:
+def prepare(resources: Resources, store: CheckpointStore) -> Resources:
     """Checks on the cluster what would otherwise go wrong hours later, and sets how many trials wait in Tune.
 
     Returns:
-        What the trial of a job may use.
+        The resources with the GPUs that a trial has on this cluster, unless the user chose.
 
     Raises:
         UserError: A trial asks for more than any node has, or a node can't use the checkpoint storage.
     """
     nodes = alive_nodes()
-    gpus = has_gpus(nodes)
-    shares = resources.shares(gpus)
+    resources = resources.settled(has_gpus(nodes))
+    shares = resources.shares()
     for share in shares:
         check_a_trial_fits(nodes, share)
     if resources.checkpoints is not None:
         check_storage(store)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(num_pending_trials(nodes, shares))
-    return lambda job: resources.share(job.config.model.architecture, gpus)
+    return resources
 
 
 def check_storage(store: CheckpointStore) -> None:
@@ -170,18 +171,23 @@ def record_lost(
 
 
 def run_tune(
-    trainable: Callable[..., None], searcher: ScheduleSearcher, watcher: RunWatcher, max_trials: int | None
+    trainable: Callable[..., None], resources: Resources, searcher: ScheduleSearcher, watcher: RunWatcher
 ) -> None:
     """Runs Tune until the searcher is finished."""
+
+    def place_of(tune_config: dict[str, Job]) -> tune.PlacementGroupFactory:
+        share = resources.share(tune_config["job"].config.model.architecture)
+        return tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}])
+
     with tempfile.TemporaryDirectory(prefix="cifar-grid-tune-") as scratch:
         tune.Tuner(
-            tune.with_resources(trainable, _resources_of),
+            tune.with_resources(trainable, place_of),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=InterruptibleFIFO(searcher.interruption),
                 num_samples=-1,
                 reuse_actors=True,
-                max_concurrent_trials=max_trials,
+                max_concurrent_trials=resources.max_trials,
                 trial_name_creator=name_trial,
                 trial_dirname_creator=name_trial,
             ),
@@ -193,11 +199,6 @@ def run_tune(
                 failure_config=tune.FailureConfig(max_failures=MAX_WORKER_LOSSES),
             ),
         ).fit()
-
-
-def _resources_of(tune_config: dict[str, str]) -> tune.PlacementGroupFactory:
-    share = Share.model_validate_json(tune_config["share"])
-    return tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}])
 
 
 def _start_recorder(ledger: Ledger, fence: Fence | None) -> Any:

@@ -102,20 +102,28 @@ class Resources(Storage):
         """Whether trials run on GPUs; None if that hangs on the machine."""
         return None if self.gpus is None else self.gpus > 0
 
-    def share(self, architecture: str, cluster_has_gpus: bool) -> Share:
-        """What a trial of an architecture may use."""
+    def settled(self, has_gpus: bool) -> "Resources":
+        """The same with a number of GPUs: one a trial where there are any, unless the user chose.
+
+        Args:
+            has_gpus: Whether there are any where the trials run.
+        """
+        return self if self.gpus is not None else self.model_copy(update={"gpus": float(has_gpus)})
+
+    def share(self, architecture: str) -> Share:
+        """What a trial of an architecture may use; no GPU before that is settled."""
         for own in reversed(self.by_architecture):  # what is said last holds
             if own.architecture == architecture:
                 return Share(cpus=own.cpus, gpus=own.gpus)
-        return Share(cpus=self.cpus, gpus=float(cluster_has_gpus) if self.gpus is None else self.gpus)
+        return Share(cpus=self.cpus, gpus=self.gpus or 0.0)
 
-    def shares(self, cluster_has_gpus: bool) -> list[Share]:
+    def shares(self) -> list[Share]:
         """Every share that a trial could have, each once."""
-        return list(dict.fromkeys(self.share(name, cluster_has_gpus) for name in self._names()))
+        return list(dict.fromkeys(self.share(name) for name in self._names()))
 
     def num_threads(self) -> dict[str, int]:
         """Threads a trial, by architecture; `other` for those that are not named."""
-        return {name: self.share(name, cluster_has_gpus=False).num_threads for name in self._names()}
+        return {name: self.share(name).num_threads for name in self._names()}
 
     def _names(self) -> tuple[str, ...]:
         return ("other", *(own.architecture for own in self.by_architecture))

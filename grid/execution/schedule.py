@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from cifar_models.config import Frozen, TrainConfig
-from grid.records.ledger import Status
+from grid.records.status import Status
 
 
 class Job(Frozen):

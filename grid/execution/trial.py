@@ -20,10 +20,11 @@ from cifar_models.records import EpochRecord, TestRecord
 from cifar_models.train import start, train
 from grid.execution.checkpoints import CheckpointStore, StorageError
 from grid.execution.memory_kills import memory_kills_here
-from grid.execution.resources import Resources, Share
+from grid.execution.resources import Resources
 from grid.execution.schedule import Job
-from grid.records.ledger import SETTLED, Ledger, Status, TrialRecord
+from grid.records.ledger import Ledger, TrialRecord
 from grid.records.lock import Fence
+from grid.records.status import SETTLED, Status
 
 
 class Recorder:
@@ -110,7 +111,7 @@ class TrialCheckpoint:
 
 
 def run_trial(
-    tune_config: dict[str, str],
+    tune_config: dict[str, Job],
     *,
     dataset: Dataset,
     recorder: Any,
@@ -121,15 +122,15 @@ def run_trial(
     """Carries out one job and commits its trial, whatever becomes of it. Reports each epoch to Tune.
 
     Args:
-        tune_config: What the searcher gave to Tune: a `Job` and a `Share`, as JSON.
+        tune_config: What the searcher gave to Tune: the `Job`.
         dataset: The images.
         recorder: The actor that commits.
         store: Where the checkpoint is kept.
-        resources: Where weights are, and how often to save.
+        resources: What the trial may use, where weights are, and how often to save.
         keep_weights: Whether to hand the final weights to the recorder.
     """
-    job = Job.model_validate_json(tune_config["job"])
-    share = Share.model_validate_json(tune_config["share"])
+    job = tune_config["job"]
+    share = resources.share(job.config.model.architecture)
     started, clock = datetime.now(UTC), time.perf_counter()
     tune.report({"memory_kills": memory_kills_here().model_dump()})  # while it can
     prepare_process(share.num_threads)

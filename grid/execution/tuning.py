@@ -16,9 +16,8 @@ from ray.tune.search import Searcher
 from grid.execution.interrupt import Interruption
 from grid.execution.memory_kills import MemoryKills
 from grid.execution.progress import ProgressDisplay
-from grid.execution.resources import Share
 from grid.execution.schedule import Job, Schedule
-from grid.records.ledger import Status
+from grid.records.status import Status
 
 ANSI_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 FAILURE_HEADING = re.compile(r"^Failure # \d+ \(occurred at .*\)\n", re.MULTILINE)
@@ -36,14 +35,12 @@ class ScheduleSearcher(_NotSaved, Searcher):
 
     Attributes:
         schedule: What to train next.
-        share_of: What a job's trial may use.
         interruption: Whether the user asked for the end.
     """
 
-    def __init__(self, schedule: Schedule, share_of: Callable[[Job], Share], interruption: Interruption) -> None:
+    def __init__(self, schedule: Schedule, interruption: Interruption) -> None:
         super().__init__()
         self.schedule = schedule
-        self.share_of = share_of
         self.interruption = interruption
         self.live: set[str] = set()
 
@@ -57,7 +54,7 @@ class ScheduleSearcher(_NotSaved, Searcher):
             assert self.live, "the schedule waits for a trial, and none is running"
             return None
         self.live.add(trial_id)
-        return {"job": job.model_dump_json(), "share": self.share_of(job).model_dump_json()}
+        return {"job": job}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """A trial ended in some way; `RunWatcher` tells the schedule how."""
@@ -183,7 +180,8 @@ class Silence(_NotSaved, TrialProgressCallback):
 
 def job_of(trial: Trial) -> Job:
     """The job that one of Tune's trials was made for."""
-    return Job.model_validate_json(trial.config["job"])
+    job: Job = trial.config["job"]
+    return job
 
 
 def name_trial(trial: Trial) -> str:

@@ -39,7 +39,7 @@ class _ClaimCheck:
         self.here: Location = ("claims", index, claim.kind)
 
     def refuse(self, *, composed: bool) -> None:
-        arms = {side: self._find(selector, side) for side, selector in self.claim.selectors.items()}
+        arms = {side: self._find(selector, side) for side, selector in self.claim.statement.selectors.items()}
         if self.claim.best:
             self._check_best(self.claim.best)
         shared = sorted(set(arms.get("arm", ())) & set(arms.get("than", ())))

@@ -72,6 +72,10 @@ class Study(Frozen):
     claims: tuple[Claim, ...] = ()
     answers: tuple[Answer, ...] = ()
 
+    def config(self, arm: int, seed: int) -> TrainConfig:
+        """What a trial of an arm trains: the only place where a seed enters a configuration."""
+        return self.arms[arm].config.model_copy(update={"seed": seed})
+
     @property
     def name(self) -> str:
         """Name of the study's page and file: unique for a question, profile and data set."""

@@ -25,9 +25,7 @@ from grid.records.damage import DamagedTrial, DamageError, find_foreign, set_asi
 from grid.records.files import STALE_S, Folder
 from grid.records.fingerprint import Fingerprint
 from grid.records.predictions import Arrays, pack_predictions, unpack_predictions
-
-Status = Literal["ok", "stopped", "diverged", "out_of_memory", "error"]
-"""How a trial ended. `diverged` is a result: the same again would diverge again."""
+from grid.records.status import SETTLED, Status
 
 TRIAL = "trial.json"
 PREDICTIONS = "predictions.npz"
@@ -37,9 +35,6 @@ STAGING = ".staging"
 
 MAX_WEIGHTS_BYTES = 4 * 2**30
 """Of a network's weights: a billion of them in fp32."""
-
-SETTLED: frozenset[Status] = frozenset({"ok", "diverged"})
-"""The ends that training again could not change; trials that ended otherwise are tried again by the next run."""
 
 
 class TrialRecord(BaseModel):

@@ -9,7 +9,8 @@ from pydantic import Field
 from cifar_models.config import Frozen, TrainConfig
 from grid.questions.study import Study
 from grid.records.fingerprint import Fingerprint, fingerprint
-from grid.records.ledger import SETTLED, Ledger
+from grid.records.ledger import Ledger
+from grid.records.status import SETTLED
 
 Stage = Literal["full", "screening"]
 
@@ -86,7 +87,7 @@ class StudyPlan(Frozen):
 
     def config(self, trial: PlannedTrial) -> TrainConfig:
         """What one of the trials trains."""
-        return self.study.arms[trial.arm].config.model_copy(update={"seed": trial.seed})
+        return self.study.config(trial.arm, trial.seed)
 
     def num_seeds(self) -> tuple[int, ...]:
         """Number of seeds that each arm has at full budget."""
@@ -144,8 +145,8 @@ def make_screening(study: Study, data_fingerprint: str, num_seeds: int) -> Study
 
 def planned_trial(study: Study, data_fingerprint: str, arm: int, seed: int, stage: Stage = "full") -> PlannedTrial:
     """An arm with a seed, and its key."""
-    config = study.arms[arm].config.model_copy(update={"seed": seed})
-    return PlannedTrial(arm=arm, seed=seed, fingerprint=fingerprint(config, data_fingerprint), stage=stage)
+    key = fingerprint(study.config(arm, seed), data_fingerprint)
+    return PlannedTrial(arm=arm, seed=seed, fingerprint=key, stage=stage)
 
 
 def settled_fingerprints(plans: Sequence[StudyPlan], ledger: Ledger) -> set[str]:

@@ -9,22 +9,17 @@ from typing import Any
 import pandas as pd
 
 from cifar_models.config import TrainConfig
+from cifar_models.data import SOURCES
 from grid.analysis.study_result import StudyResult
-from grid.analysis.summaries import STATUSES, ranking
-from grid.formats import NOTHING, count, number, percent, plural, seconds, status_words, unbroken
+from grid.analysis.summaries import ranking
+from grid.formats import NOTHING, count, duration, number, percent, plural, status_words, unbroken
+from grid.questions.fields import flat
 from grid.questions.study import Study
 from grid.records.plan import StudyPlan
+from grid.records.status import STATUSES
 from grid.report.claims_table import ClaimRow, claim_rows
 from grid.report.page_charts import Chart, make_charts
 from grid.tables.fit import ArmFit, arm_fit, rules, window_in_words
-
-DATASETS = {
-    "digits": "scikit-learn's handwritten digits, enlarged to 32×32: a stand-in that runs offline and says "  # noqa: RUF001
-    "nothing about CIFAR-10",
-    "cifar10": "CIFAR-10: 60,000 colour photographs of 32×32 pixels in 10 classes",  # noqa: RUF001
-    "cifar100": "CIFAR-100: 60,000 colour photographs of 32×32 pixels in 100 classes",  # noqa: RUF001
-    "folder": "the images of a folder of one's own, a folder a class",
-}
 
 
 @dataclass(frozen=True)
@@ -136,7 +131,7 @@ def _budget(study: Study, mine: pd.DataFrame) -> list[tuple[str, str]]:
         "all but the validation share" if c.data.train_size is None else count(c.data.train_size) for c in configs
     )
     return [
-        ("data", f"{study.dataset}: {DATASETS[configs[0].data.name]}"),
+        ("data", f"{study.dataset}: {SOURCES[configs[0].data.name].about}"),
         ("profile", study.profile),
         ("training images", _all_of(trained_on) if len(trained_on) else _all_of(planned)),
         ("epochs", _all_of(config.epochs for config in configs)),
@@ -144,7 +139,7 @@ def _budget(study: Study, mine: pd.DataFrame) -> list[tuple[str, str]]:
         ("precision", _all_of(config.precision for config in configs)),
         ("seeds", _seeds(mine)),
         ("arms", str(len(study.arms))),
-        ("training time", seconds(float(mine["wall_s"].sum()))),
+        ("training time", duration(float(mine["wall_s"].sum()))),
     ]
 
 
@@ -191,7 +186,7 @@ def _arm_row(summary: dict[Hashable, Any], fit: ArmFit) -> list[Value]:
         Value(number(summary["test_loss_mean"], 3), _key(summary["test_loss_mean"])),
         Value(fit.text or NOTHING, fit.position, "\n".join(f"{amount} {name}" for name, amount in fit.others)),
         Value(count(summary["num_parameters"]), _key(summary["num_parameters"])),
-        Value(seconds(summary["wall_s"]), _key(summary["wall_s"])),
+        Value(duration(summary["wall_s"]), _key(summary["wall_s"])),
     ]
 
 
@@ -225,32 +220,25 @@ def _trial_row(row: dict[Hashable, Any]) -> list[str]:
         status_words(str(row["status"])),
         percent(row["val_acc"]),
         percent(row["test_acc"]),
-        seconds(row["wall_s"]),
+        duration(row["wall_s"]),
         str(row["fingerprint"]),
     ]
 
 
 def _shared_settings(study: Study) -> list[tuple[str, str]]:
     """Fields that are equal in all arms, in the configuration's order."""
-    flat = [_flat(arm.config) for arm in study.arms]
+    written = [_written(arm.config) for arm in study.arms]
     return [
         (field, value)
-        for field, value in flat[0].items()
-        if field != "seed" and all(other.get(field) == value for other in flat)
+        for field, value in written[0].items()
+        if field != "seed" and all(other.get(field) == value for other in written)
     ]
 
 
-def _flat(config: TrainConfig) -> dict[str, str]:
+def _written(config: TrainConfig) -> dict[str, str]:
     """Every field by its dotted name, as YAML would write it."""
-    fields: dict[str, str] = {}
-    pending: list[tuple[str, Any]] = list(config.model_dump(mode="json").items())
-    while pending:
-        name, value = pending.pop(0)
-        if isinstance(value, dict):
-            pending = [(f"{name}.{inner}", item) for inner, item in value.items()] + pending
-        else:
-            fields[name] = value if isinstance(value, str) else json.dumps(value)
-    return fields
+    fields = flat(config.model_dump(mode="json"))
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields}
 
 
 def _all_of(values: Iterable[Any]) -> str:

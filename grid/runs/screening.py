@@ -3,10 +3,8 @@
 from grid.execution.asha import AshaSchedule, choose_num_finalists, describe
 from grid.records.ledger import Ledger
 from grid.records.plan import Screening, StudyPlan, make_screening
+from grid.records.status import RETRIED
 from grid.runs.method import PlannedMethod
-
-RETRIED = ("error", "out_of_memory")
-"""How trials end that a run tries again."""
 
 
 def plan_screening(plan: StudyPlan, method: PlannedMethod) -> StudyPlan:

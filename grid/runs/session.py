@@ -24,6 +24,7 @@ from grid.records.lock import Fence, held_lock
 from grid.records.manifest import RunLog, recorded_run
 from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
 from grid.records.results_folder import ResultsFolder
+from grid.records.status import RETRIED
 from grid.report.pipeline import best_trials, find_winners, make_report, results_of
 from grid.report.samples import samples_are_missing, write_samples
 from grid.runs.method import Method
@@ -271,6 +272,6 @@ class Session:
         self.out.print("Trials: " + ", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))
         if statuses["not_run"]:
             self.out.print("Interrupted: run the same command again to go on.")
-        for reason in dict.fromkeys(r.reason for r in records.values() if r.status in ("error", "out_of_memory")):
+        for reason in dict.fromkeys(r.reason for r in records.values() if r.status in RETRIED):
             self.out.print(f"  {reason}")
-        return not statuses.keys() & {"error", "out_of_memory", "not_run"}
+        return not statuses.keys() & RETRIED

@@ -20,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from grid.questions.measures import CURVES
+
 Fit = Literal["underfit", "well fit", "overfit", "too short to say"]
 
 MIN_EPOCHS = 3
@@ -49,7 +51,6 @@ can't have learned them too well, whatever its losses do. Validation counts too,
 train accuracy down.
 """
 
-CURVES = ("train_loss", "train_acc", "val_loss", "val_acc")
 DIRECTION: dict[str, int] = {"underfit": -1, "well fit": 0, "overfit": 1}
 
 Curve = npt.NDArray[np.float64]

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from grid.questions.fields import field_value
+from grid.questions.measures import CURVES
 from grid.records.files import Folder
 from grid.records.ledger import Ledger, TrialRecord
 from grid.records.plan import PlannedTrial, StudyPlan
@@ -162,7 +163,7 @@ def _trial_row(plan: StudyPlan, trial: PlannedTrial, record: TrialRecord | None)
     num_images = copies * (record.num_train or 0) * len(record.epochs)
     return row | {
         "epochs_run": len(record.epochs),
-        **({name: getattr(last, name) for name in ("train_loss", "train_acc", "val_loss", "val_acc")} if last else {}),
+        **({name: getattr(last, name) for name in CURVES} if last else {}),
         "test_loss": record.test_loss,
         "test_acc": record.test_acc,
         "fit": diagnose(pd.DataFrame([e.model_dump() for e in record.epochs])) if record.status == "ok" else None,

@@ -25,6 +25,7 @@ from cifar_models.checkpoint import (
 from cifar_models.config import TrainConfig
 from cifar_models.data import Split
 from cifar_models.models import build_model
+from cifar_models.optimizers import RULES
 from cifar_models.records import EpochRecord, TestRecord
 from cifar_models.train import start, train
 from tests.cifar_models.test_train import EVERY_CHANGE, make_config, make_split
@@ -78,7 +79,7 @@ def assert_goes_on_to_the_same_bits(config: TrainConfig) -> None:
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
-@pytest.mark.parametrize("optimizer", ["sgd", "sgd_momentum", "adagrad", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", RULES)
 def test_every_rule_and_schedule_goes_on_after_every_epoch(optimizer: str, schedule: str) -> None:
     config = make_config(optimizer__name=optimizer, optimizer__schedule=schedule, **ALL_AT_ONCE)
     assert_goes_on_to_the_same_bits(config)

@@ -3,15 +3,18 @@
 import hashlib
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 
 import torch
 
 from cifar_models.config import PublishedConfig
-from cifar_models.data import cifar, dataset
+from cifar_models.data import SOURCES, cifar
+from cifar_models.data.sources import find_cifar
 from cifar_models.models import build_model
-from cifar_models.weights import PUBLISHED, WeightsError, WeightsFile, load_published_weights
+from cifar_models.weights import WeightsError, WeightsFile, load_published_weights
 from tests.cifar_models.data.made_data import write_batches, write_cifar10_parquet, write_class_folders
 from tests.cifar_models.made_weights import densenet_state
 from tests.faults.attempts import Attempt, Case
@@ -62,7 +65,7 @@ def _read(name: str, layout: str) -> Callable[[Case], None]:
         if layout == "batches":  # those of the tests count as published
             train, test = eval((case.sound.question.parent / "data" / "checksums").read_text())
             published = cifar.CIFAR10.__class__(**{**vars(cifar.CIFAR10), "train_batches": train, "test_batches": test})
-            dataset.CIFARS["cifar10"] = published
+            SOURCES["cifar10"] = replace(SOURCES["cifar10"], find=partial(find_cifar, published))
         arguments = ("run", f"{NAME}.yaml", "--seeds", "1", "--gpus-per-trial", "0", "--set", "data.train_size=20")
         arguments += ("--set", "data.test_size=5", "--set", "batch_size=10", "--dataset", name, "--data-dir", "data")
         run = command(*in_results(*arguments))
@@ -92,12 +95,12 @@ def _weights(folder: Path, trusted: bool) -> Callable[[Case, Random], None]:
 def load(case: Case) -> None:
     """Loads the weights that are there into a network."""
     (published,) = case.here.glob("*.pth")
-    PUBLISHED[ARCHITECTURE] = WeightsFile(published.name, "http://127.0.0.1:9/")
+    file = WeightsFile(published.name, "http://127.0.0.1:9/")
     config = PublishedConfig(architecture=ARCHITECTURE, weights="imagenet")
     with torch.device("meta"):
         model = build_model(config, 1000, load_weights=False).get_submodule("network")
     try:
-        load_published_weights(model, config, case.here)
+        load_published_weights(model, ARCHITECTURE, file, case.here)
     except WeightsError as error:
         print(f"cifar-grid: {error}", file=sys.stderr)
         sys.exit(2)

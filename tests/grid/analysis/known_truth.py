@@ -9,8 +9,9 @@ import numpy.typing as npt
 from cifar_models.records import EpochRecord, TestRecord
 from grid.questions.claims import Claim
 from grid.records.files import Folder
-from grid.records.ledger import Ledger, Status, TrialRecord
+from grid.records.ledger import Ledger, TrialRecord
 from grid.records.plan import PlannedTrial, StudyPlan, make_plan, planned_trial
+from grid.records.status import Status
 from tests.grid.constructed import DATA_FINGERPRINT, small_study
 
 NUM_IMAGES = 10_000

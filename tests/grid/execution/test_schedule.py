@@ -8,7 +8,7 @@ import pytest
 from cifar_models.config import TrainConfig
 from grid.execution.resources import Resources
 from grid.execution.schedule import Job, Queue
-from grid.records.ledger import Status
+from grid.records.status import Status
 from tests.grid.execution.small_runs import curves, run, small_trials, uninterrupted
 
 

@@ -1,6 +1,6 @@
 from grid.execution.asha import AshaSchedule
-from grid.execution.rehearsal import rehearse
 from grid.execution.schedule import Queue
+from grid.forecast.rehearsal import rehearse
 from tests.grid.execution.small_runs import small_config
 
 CELLS = [{f"cell {seed}": small_config(seed, epochs=4)} for seed in range(8)]

@@ -3,20 +3,18 @@
 import heapq
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from rich.filesize import decimal
 
 from cifar_models.config import DataConfig, Frozen, TrainConfig
-from grid.formats import number, plural
-from grid.formats import seconds as duration
-from grid.records.speeds import ImageCounts, Range, Speed, hull, kind_of, total, trial_s
+from grid.execution.resources import Share
+from grid.forecast.speeds import ImageCounts, Range, Speed, kind_of, total, trial_s
+from grid.formats import duration, number, plural
 
 HOUR_S = 3600.0
 
 FLOAT_BYTES = 4
-
-OPTIMIZER_STATES = {"sgd": 0, "sgd_momentum": 1, "adagrad": 1, "adam": 2, "adamw": 2}
-"""Numbers that each rule keeps for a weight, beside the weight."""
 
 RUN_START_S = Range(5.0, 30.0)
 """From the start of a run to its first epoch. Ray takes 2.3 s to start and its workers 3 s to import torch, at the
@@ -27,18 +25,17 @@ MARGIN = 0.1
 
 
 class Size(Frozen):
-    """Number of a network's weights, and of those that training changes."""
+    """Number of a network's weights, and of the numbers that the optimizer keeps of those that it changes."""
 
     weights: int
-    trained: int
+    states: int
 
 
-class Work(Frozen):
+class Work(NamedTuple):
     """A trial to train, and the share of the machine or cluster that it occupies."""
 
     config: TrainConfig
-    cpus: float = 1.0
-    gpus: float = 0.0
+    share: Share
 
 
 class Capacity(Frozen):
@@ -81,8 +78,7 @@ class Estimate(Frozen):
 def estimate(
     works: Sequence[Work],
     images: Mapping[DataConfig, ImageCounts],
-    speeds: Mapping[TrainConfig, Speed],
-    problems: Mapping[TrainConfig, str],
+    speeds: Mapping[TrainConfig, Speed | str],
     sizes: Mapping[TrainConfig, Size],
     capacity: Capacity,
 ) -> Estimate:
@@ -91,19 +87,18 @@ def estimate(
     Args:
         works: The trials.
         images: Sizes of the data of each.
-        speeds: By kind.
-        problems: Why a kind has no speed.
+        speeds: By kind; for a kind that could not be timed, why.
         sizes: By kind; one that is missing counts for nothing.
         capacity: What there is to train on.
     """
     timed, unknown = [], Counter[str]()
     for work in works:
-        kind = kind_of(work.config)
-        if kind in speeds:
-            seconds = trial_s(work.config, images[work.config.data], speeds[kind])
-            timed.append((work, Range(seconds.low * (1 - MARGIN), seconds.high * (1 + MARGIN))))
-        else:
-            unknown[problems.get(kind, "not timed")] += 1
+        speed = speeds.get(kind_of(work.config), "not timed")
+        if isinstance(speed, str):
+            unknown[speed] += 1
+            continue
+        seconds = trial_s(work.config, images[work.config.data], speed)
+        timed.append((work, Range(seconds.low * (1 - MARGIN), seconds.high * (1 + MARGIN))))
     low, _ = occupy([(work, seconds.low) for work, seconds in timed], capacity)
     high, _ = occupy([(work, seconds.high) for work, seconds in timed], capacity)
     _, at_once = occupy([(work, 1.0) for work in works], capacity)
@@ -114,7 +109,7 @@ def estimate(
         at_once=at_once,
         wall_s=total([Range(low, high), RUN_START_S] if timed else []),
         trial_s=total(seconds for _, seconds in timed),
-        gpu_s=total(seconds.scaled(work.gpus) for work, seconds in timed),
+        gpu_s=total(seconds.scaled(work.share.gpus) for work, seconds in timed),
         checkpoint_bytes=sum(sorted(checkpoints)[-at_once:]) if works else 0,
         weights_bytes=sum(
             sizes[kind].weights * FLOAT_BYTES for work in works if (kind := kind_of(work.config)) in sizes
@@ -124,8 +119,8 @@ def estimate(
 
 def checkpoint_bytes(config: TrainConfig, sizes: Mapping[TrainConfig, Size]) -> int:
     """Bytes of a trial's checkpoint: its weights, and what the optimizer keeps of them."""
-    size = sizes.get(kind_of(config), Size(weights=0, trained=0))
-    return FLOAT_BYTES * (size.weights + OPTIMIZER_STATES[config.optimizer.name] * size.trained)
+    size = sizes.get(kind_of(config), Size(weights=0, states=0))
+    return FLOAT_BYTES * (size.weights + size.states)
 
 
 def occupy(works: Sequence[tuple[Work, float]], capacity: Capacity) -> tuple[float, int]:
@@ -141,42 +136,14 @@ def occupy(works: Sequence[tuple[Work, float]], capacity: Capacity) -> tuple[flo
     running: list[tuple[float, float, float]] = []  # when it ends, and what it frees then
     now, at_once = 0.0, 0
     cpus, gpus = capacity.cpus, capacity.gpus
-    for work, seconds in works:
-        while running and (work.cpus > cpus + 1e-6 or work.gpus > gpus + 1e-6 or len(running) == capacity.max_trials):
+    for (_, share), seconds in works:
+        while running and (share.cpus > cpus + 1e-6 or share.gpus > gpus + 1e-6 or len(running) == capacity.max_trials):
             now, freed_cpus, freed_gpus = heapq.heappop(running)
             cpus, gpus = cpus + freed_cpus, gpus + freed_gpus
-        heapq.heappush(running, (now + seconds, work.cpus, work.gpus))
-        cpus, gpus = cpus - work.cpus, gpus - work.gpus
+        heapq.heappush(running, (now + seconds, share.cpus, share.gpus))
+        cpus, gpus = cpus - share.cpus, gpus - share.gpus
         at_once = max(at_once, len(running))
     return max((end for end, _, _ in running), default=0.0), at_once
-
-
-def between(one: Estimate, other: Estimate) -> Estimate:
-    """What a run takes that comes out somewhere between two: each time from the lower end to the higher."""
-    larger = max(one, other, key=lambda each: each.num_trials)
-    times = {
-        "wall_s": hull(one.wall_s, other.wall_s),
-        "trial_s": hull(one.trial_s, other.trial_s),
-        "gpu_s": hull(one.gpu_s, other.gpu_s),
-    }
-    return larger.model_copy(update=times)
-
-
-def in_sequence(estimates: Sequence[Estimate]) -> Estimate:
-    """What several runs take, one after the other."""
-    unknown = Counter[str]()
-    for each in estimates:
-        unknown.update(each.unknown)
-    return Estimate(
-        num_trials=sum(each.num_trials for each in estimates),
-        unknown=dict(unknown),
-        at_once=max((each.at_once for each in estimates), default=0),
-        wall_s=total(each.wall_s for each in estimates),
-        trial_s=total(each.trial_s for each in estimates),
-        gpu_s=total(each.gpu_s for each in estimates),
-        checkpoint_bytes=max((each.checkpoint_bytes for each in estimates), default=0),
-        weights_bytes=sum(each.weights_bytes for each in estimates),
-    )
 
 
 def estimate_in_words(estimated: Estimate, price: float | None = None, *, keeps_weights: bool = False) -> list[str]:

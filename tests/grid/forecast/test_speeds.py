@@ -4,8 +4,8 @@ import pytest
 
 from cifar_models.config import DataConfig, TrainConfig
 from cifar_models.records import EpochRecord
+from grid.forecast.speeds import ImageCounts, Range, Speed, epoch_s, kind_of, speeds_of_trained, spread, trial_s
 from grid.records.ledger import TrialRecord
-from grid.records.speeds import ImageCounts, Range, Speed, epoch_s, kind_of, speeds_of_trained, spread, trial_s
 
 COUNTS = ImageCounts(train=100, val=30, test=60)
 SPEED = Speed(train_s=Range(0.01, 0.02), eval_s=Range(0.002, 0.005))

@@ -3,21 +3,20 @@ from typing import Any
 import pytest
 
 from cifar_models.config import DataConfig, TrainConfig
-from grid.records.estimate import (
+from grid.execution.resources import Share
+from grid.forecast.estimate import (
     MARGIN,
     RUN_START_S,
     Capacity,
     Estimate,
     Size,
     Work,
-    between,
     checkpoint_bytes,
     estimate,
     estimate_in_words,
-    in_sequence,
     occupy,
 )
-from grid.records.speeds import TRIAL_START_S, ImageCounts, Range, Speed, kind_of
+from grid.forecast.speeds import TRIAL_START_S, ImageCounts, Range, Speed, kind_of
 
 ADAM = TrainConfig.model_validate({"optimizer": {"name": "adam"}, "batch_size": 10, "epochs": 1})
 SGD = TrainConfig.model_validate({"optimizer": {"name": "sgd"}, "batch_size": 10, "epochs": 1})
@@ -26,11 +25,12 @@ SPEEDS = {
     kind_of(ADAM): Speed(train_s=Range(1.0, 2.0), eval_s=Range(0.0, 0.0)),
     kind_of(SGD): Speed(train_s=Range(3.0, 4.0), eval_s=Range(0.0, 0.0)),
 }
-SIZES = {kind_of(config): Size(weights=1000, trained=100) for config in (ADAM, SGD)}
+CPU = Share(cpus=1, gpus=0)
+SIZES = {kind_of(ADAM): Size(weights=1000, states=200), kind_of(SGD): Size(weights=1000, states=0)}
 
 
 def works(*shares: tuple[float, float]) -> list[Work]:
-    return [Work(config=ADAM, cpus=cpus, gpus=gpus) for cpus, gpus in shares]
+    return [Work(ADAM, Share(cpus=cpus, gpus=gpus)) for cpus, gpus in shares]
 
 
 def ends(seconds: list[float], shares: list[tuple[float, float]], **capacity: Any) -> tuple[float, int]:
@@ -62,11 +62,11 @@ def test_no_trials_take_no_time() -> None:
 
 
 def of(*planned: Work, cpus: float = 2, gpus: float = 0) -> Estimate:
-    return estimate(planned, IMAGES, SPEEDS, {}, SIZES, Capacity(cpus=cpus, gpus=gpus))
+    return estimate(planned, IMAGES, SPEEDS, SIZES, Capacity(cpus=cpus, gpus=gpus))
 
 
 def test_wall_time_is_that_of_the_slots_and_the_start_of_the_run() -> None:
-    found = of(*[Work(config=ADAM)] * 3, Work(config=SGD))
+    found = of(*[Work(ADAM, CPU)] * 3, Work(SGD, CPU))
     adam_s, sgd_s = ((100 * s + TRIAL_START_S.low) * (1 - MARGIN) for s in (1, 3))
     assert found.wall_s.low == pytest.approx(RUN_START_S.low + adam_s + sgd_s)  # two at once, then one beside the long
     assert found.trial_s.low == pytest.approx(3 * adam_s + sgd_s)
@@ -75,25 +75,24 @@ def test_wall_time_is_that_of_the_slots_and_the_start_of_the_run() -> None:
 
 
 def test_gpu_hours_are_of_the_share_that_a_trial_occupies() -> None:
-    found = of(*[Work(config=ADAM, gpus=0.5)] * 4, cpus=8, gpus=1)
+    found = of(*[Work(ADAM, Share(cpus=1, gpus=0.5))] * 4, cpus=8, gpus=1)
     assert found.gpu_hours == pytest.approx((found.trial_s.low / 7200, found.trial_s.high / 7200))
 
 
 def test_a_checkpoint_is_the_weights_and_what_the_optimizer_keeps_of_the_trained_ones() -> None:
-    assert checkpoint_bytes(ADAM, SIZES) == 4 * (1000 + 2 * 100)
+    assert checkpoint_bytes(ADAM, SIZES) == 4 * (1000 + 200)
     assert checkpoint_bytes(SGD, SIZES) == 4 * 1000
 
 
 def test_only_trials_at_once_have_checkpoints_at_once_but_all_have_weights() -> None:
-    found = of(*[Work(config=SGD)] * 5, Work(config=ADAM))
+    found = of(*[Work(SGD, CPU)] * 5, Work(ADAM, CPU))
     assert (found.checkpoint_bytes, found.weights_bytes) == (4800 + 4000, 6 * 4000)
 
 
 def test_trials_whose_time_is_not_known_are_named_with_the_reason() -> None:
-    problems = {kind_of(SGD): "out of memory"}
-    speeds = {kind_of(ADAM): SPEEDS[kind_of(ADAM)]}
-    planned = [Work(config=ADAM), Work(config=SGD), Work(config=SGD)]
-    found = estimate(planned, IMAGES, speeds, problems, SIZES, Capacity(cpus=2))
+    speeds = {kind_of(ADAM): SPEEDS[kind_of(ADAM)], kind_of(SGD): "out of memory"}
+    planned = [Work(ADAM, CPU), Work(SGD, CPU), Work(SGD, CPU)]
+    found = estimate(planned, IMAGES, speeds, SIZES, Capacity(cpus=2))
     assert (found.num_trials, found.unknown) == (1, {"out of memory": 2})
     lines = "\n".join(estimate_in_words(found))
     assert "Wall time of 1 trial: " in lines
@@ -101,7 +100,7 @@ def test_trials_whose_time_is_not_known_are_named_with_the_reason() -> None:
 
 
 def test_nothing_is_said_of_time_if_none_is_known() -> None:
-    lines = estimate_in_words(estimate([Work(config=ADAM)], IMAGES, {}, {}, {}, Capacity(cpus=2)), price=1)
+    lines = estimate_in_words(estimate([Work(ADAM, CPU)], IMAGES, {}, {}, Capacity(cpus=2)), price=1)
     assert not any("Wall time" in line or "GPU hours" in line or "Cost" in line for line in lines)
 
 
@@ -129,15 +128,3 @@ def test_the_words_give_both_ends_the_cost_and_the_bytes() -> None:
 
 def test_a_run_that_trains_nothing_has_no_words() -> None:
     assert estimate_in_words(of()) == []
-
-
-def test_runs_in_sequence_add_up() -> None:
-    one, other = of(Work(config=ADAM)), of(*[Work(config=SGD)] * 2)
-    both = in_sequence([one, other])
-    assert both.wall_s == pytest.approx((one.wall_s.low + other.wall_s.low, one.wall_s.high + other.wall_s.high))
-    assert (both.num_trials, both.at_once, both.checkpoint_bytes) == (3, 2, other.checkpoint_bytes)
-
-
-def test_between_a_cheap_and_a_dear_outcome_lies_everything() -> None:
-    cheap, dear = of(Work(config=ADAM)), of(Work(config=SGD))
-    assert between(dear, cheap).wall_s == (cheap.wall_s.low, dear.wall_s.high)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from cifar_models.config import TrainConfig
 from grid.execution.schedule import Job, Schedule
-from grid.records.ledger import Status
+from grid.records.status import Status
 
 
 def rehearse(

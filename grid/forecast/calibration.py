@@ -13,20 +13,22 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from statistics import fmean, stdev
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 
 from cifar_models.checkpoint import TrainState
-from cifar_models.config import Frozen, TrainConfig
+from cifar_models.config import TrainConfig
 from cifar_models.device import WORKER_ENVIRONMENT, default_device, prepare_process
 from cifar_models.images import DeviceImages
 from cifar_models.models import build_model
-from cifar_models.optimizers import build_optimizer, build_schedule
+from cifar_models.optimizers import RULES, build_optimizer, build_schedule
 from cifar_models.train import measures, memory_layout, predict, train_epoch, trained_parameters
 from cifar_models.weights import WeightsError
-from grid.records.estimate import Size
-from grid.records.speeds import Range, Speed, hull
+from grid.forecast.estimate import Size
+from grid.forecast.speeds import Range, Speed, hull
 
 NUM_CLASSES = 10
 """Outputs of the networks that are timed; a hundred would change next to nothing."""
@@ -46,17 +48,20 @@ FEW, MORE = 8, 32
 was within 10 % of the step of 256 images, for the networks of the catalogue; a step of 8 alone is up to 3 times off."""
 
 
-class Timing(Frozen):
+class Timing(NamedTuple):
     """What was found of a kind: its speed, or why it has none."""
 
     kind: TrainConfig
-    speed: Speed | None = None
-    problem: str | None = None
+    found: Speed | str
+
+
+TIMING = TypeAdapter(Timing)
+"""Reads and writes a line of what a process found."""
 
 
 def calibrate(
     kinds: Sequence[TrainConfig], num_threads: int = 1, num_at_once: int = 1, *, on_gpu: bool = False
-) -> tuple[dict[TrainConfig, Speed], dict[TrainConfig, str]]:
+) -> dict[TrainConfig, Speed | str]:
     """Times a few steps of each kind.
 
     Args:
@@ -66,29 +71,30 @@ def calibrate(
         on_gpu: Whether the trials train on GPUs; a machine without one can't time them.
 
     Returns:
-        Speeds by kind, and for the kinds that could not be timed the reason in a line.
+        Speeds by kind; for a kind that could not be timed the reason in a line.
     """
     kinds = list(dict.fromkeys(kinds))
     if on_gpu and not torch.cuda.is_available():
-        return {}, dict.fromkeys(kinds, "this machine has no GPU to time them on")
-    shares = [kinds[first::num_at_once] or kinds for first in range(num_at_once)] if kinds else []
-    speeds: dict[TrainConfig, Speed] = {}
-    problems: dict[TrainConfig, str] = {}
+        return dict.fromkeys(kinds, "this machine has no GPU to time them on")
+    parts = [kinds[first::num_at_once] or kinds for first in range(num_at_once)] if kinds else []
+    found: dict[TrainConfig, Speed | str] = {}
     with ThreadPoolExecutor(num_at_once) as pool:
-        for timing in chain(*pool.map(lambda share: _time_apart(share, num_threads), shares)):
-            if timing.problem is not None:
-                problems[timing.kind] = timing.problem
-            elif timing.speed is not None:
-                earlier = speeds.get(timing.kind, timing.speed)
-                speeds[timing.kind] = Speed(
-                    train_s=hull(earlier.train_s, timing.speed.train_s),
-                    eval_s=hull(earlier.eval_s, timing.speed.eval_s),
-                )
-    return speeds, {kind: problem for kind, problem in problems.items() if kind not in speeds}
+        for kind, timing in chain(*pool.map(lambda part: _time_apart(part, num_threads), parts)):
+            found[kind] = _both(found.get(kind, timing), timing)
+    return found
+
+
+def _both(one: Speed | str, other: Speed | str) -> Speed | str:
+    """The speed of a kind that two processes timed; a problem in one of them does not count."""
+    if isinstance(one, str):
+        return other
+    if isinstance(other, str):
+        return one
+    return Speed(train_s=hull(one.train_s, other.train_s), eval_s=hull(one.eval_s, other.eval_s))
 
 
 def measure_sizes(kinds: Sequence[TrainConfig]) -> dict[TrainConfig, Size]:
-    """Sizes of the kinds' networks; a kind that can't be built here has none."""
+    """Sizes of the kinds' networks and optimizers; a kind that can't be built here has none."""
     sizes = {}
     for kind in kinds:
         try:
@@ -97,7 +103,8 @@ def measure_sizes(kinds: Sequence[TrainConfig]) -> dict[TrainConfig, Size]:
         except WeightsError:
             continue
         weights = sum(value.numel() for value in model.state_dict().values())
-        sizes[kind] = Size(weights=weights, trained=sum(p.numel() for p in trained_parameters(model)))
+        trained = sum(parameter.numel() for parameter in trained_parameters(model))
+        sizes[kind] = Size(weights=weights, states=RULES[kind.optimizer.name].num_states * trained)
     return sizes
 
 
@@ -110,9 +117,9 @@ def time_kinds(kinds: Sequence[TrainConfig], num_threads: int) -> Iterator[Timin
         left_s = max(0.0, deadline - _own_time(device))
         share_s, step_s = left_s / (len(kinds) - index), min(KIND_S, left_s)
         try:
-            yield Timing(kind=kind, speed=time_kind(kind, device, min(KIND_S, share_s), max(step_s, share_s)))
+            yield Timing(kind, time_kind(kind, device, min(KIND_S, share_s), max(step_s, share_s)))
         except Exception as error:  # a plan can do without it, and its trials will say what is wrong
-            yield Timing(kind=kind, problem=f"{type(error).__name__}: {error}".splitlines()[0])
+            yield Timing(kind, f"{type(error).__name__}: {error}".splitlines()[0])
 
 
 def time_kind(kind: TrainConfig, device: torch.device, budget_s: float, step_s: float) -> Speed:
@@ -209,7 +216,7 @@ def _time_apart(kinds: Sequence[TrainConfig], num_threads: int) -> list[Timing]:
     """Times kinds in a process of their own, which a worker's environment needs from its start."""
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "grid.execution.calibration", str(num_threads)],
+            [sys.executable, "-m", "grid.forecast.calibration", str(num_threads)],
             input="".join(f"{kind.model_dump_json()}\n" for kind in kinds).encode(),
             capture_output=True,
             env=os.environ | WORKER_ENVIRONMENT | {"OMP_NUM_THREADS": str(num_threads)},
@@ -220,11 +227,11 @@ def _time_apart(kinds: Sequence[TrainConfig], num_threads: int) -> list[Timing]:
     else:
         told = done.stderr.decode(errors="replace").splitlines()[-1:]
         output, problem = done.stdout, told[0] if told else "its process was killed, perhaps as memory ran out"
-    timings = [Timing.model_validate_json(line) for line in output.splitlines()]
+    timings = [TIMING.validate_json(line) for line in output.splitlines()]
     timed = {timing.kind for timing in timings}
-    return timings + [Timing(kind=kind, problem=problem) for kind in kinds if kind not in timed]
+    return timings + [Timing(kind, problem) for kind in kinds if kind not in timed]
 
 
 if __name__ == "__main__":
     for timing in time_kinds([TrainConfig.model_validate_json(line) for line in sys.stdin], int(sys.argv[1])):
-        print(timing.model_dump_json(exclude_none=True), flush=True)
+        print(TIMING.dump_json(timing).decode(), flush=True)

@@ -10,11 +10,12 @@ from cifar_models.checkpoint import pack_state
 from cifar_models.config import TrainConfig
 from cifar_models.data import split
 from cifar_models.device import prepare_process
+from cifar_models.optimizers import RULES
 from cifar_models.train import start, train
-from grid.execution import calibration
-from grid.execution.calibration import Timing, calibrate, mean_of, measure_sizes, seconds_an_image, time_kind
-from grid.records.estimate import checkpoint_bytes
-from grid.records.speeds import ImageCounts, Range, epoch_s, kind_of
+from grid.forecast import calibration
+from grid.forecast.calibration import TIMING, calibrate, mean_of, measure_sizes, seconds_an_image, time_kind
+from grid.forecast.estimate import checkpoint_bytes
+from grid.forecast.speeds import ImageCounts, Range, Speed, epoch_s, kind_of
 from tests.grid.execution.small_runs import DATASET, small_config
 
 CPU = torch.device("cpu")
@@ -57,8 +58,8 @@ def test_a_single_timing_is_its_own_range() -> None:
 
 
 def test_every_kind_is_timed_in_processes_of_their_own_and_a_wider_network_is_slower() -> None:
-    speeds, problems = calibrate([SMALL, LARGE], num_threads=1, num_at_once=2)
-    assert problems == {}
+    found = calibrate([SMALL, LARGE], num_threads=1, num_at_once=2)
+    speeds = {kind: speed for kind, speed in found.items() if isinstance(speed, Speed)}
     assert speeds[LARGE].train_s.low > 2 * speeds[SMALL].train_s.low > 0
     for speed in speeds.values():
         assert 0 < speed.eval_s.low < speed.train_s.low <= speed.train_s.high
@@ -79,36 +80,36 @@ def test_the_fast_end_foretells_an_epoch_that_has_the_processor_to_itself() -> N
 @without_gpu
 def test_a_network_that_memory_does_not_hold_is_named_and_the_others_are_timed() -> None:
     done = subprocess.run(
-        ["sh", "-c", 'ulimit -v 9000000 && exec "$0" -m grid.execution.calibration 1', sys.executable],
+        ["sh", "-c", 'ulimit -v 9000000 && exec "$0" -m grid.forecast.calibration 1', sys.executable],
         input="\n".join(each.model_dump_json() for each in (TOO_LARGE, SMALL)),
         capture_output=True,
         text=True,
     )
-    too_large, small = (Timing.model_validate_json(line) for line in done.stdout.splitlines())
-    assert too_large.speed is None and "can't allocate memory" in str(too_large.problem)
-    assert small.problem is None and small.speed is not None
+    too_large, small = (TIMING.validate_json(line) for line in done.stdout.splitlines())
+    assert "can't allocate memory" in str(too_large.found)
+    assert isinstance(small.found, Speed)
 
 
 def test_a_process_that_takes_too_long_leaves_its_kinds_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "PATIENCE_S", 0.1)
-    assert calibrate([SMALL]) == ({}, {SMALL: "not timed within 0 s"})
+    assert calibrate([SMALL]) == {SMALL: "not timed within 0 s"}
 
 
 def test_a_process_that_fails_leaves_its_kinds_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "false")
-    assert calibrate([SMALL], num_at_once=2) == ({}, {SMALL: "its process was killed, perhaps as memory ran out"})
+    assert calibrate([SMALL], num_at_once=2) == {SMALL: "its process was killed, perhaps as memory ran out"}
 
 
 @without_gpu
 def test_a_machine_without_a_gpu_says_so() -> None:
-    assert calibrate([SMALL], on_gpu=True) == ({}, {SMALL: "this machine has no GPU to time them on"})
+    assert calibrate([SMALL], on_gpu=True) == {SMALL: "this machine has no GPU to time them on"}
 
 
 def test_no_kinds_need_no_process() -> None:
-    assert calibrate([], num_at_once=2) == ({}, {})
+    assert calibrate([], num_at_once=2) == {}
 
 
-@pytest.mark.parametrize("rule", ["sgd", "sgd_momentum", "adagrad", "adam", "adamw"])
+@pytest.mark.parametrize("rule", RULES)
 def test_a_checkpoint_is_as_large_as_foretold(rule: str) -> None:
     config = small_config(epochs=1, filters=16)
     config = config.model_copy(update={"optimizer": config.optimizer.model_copy(update={"name": rule})})
@@ -121,5 +122,6 @@ def test_a_checkpoint_is_as_large_as_foretold(rule: str) -> None:
 
 
 def test_what_a_frozen_network_trains_is_its_last_layer() -> None:
-    frozen = kind(model={"architecture": "resnet50", "weights": "imagenet", "trainable": "last_layer"})
-    assert measure_sizes([frozen])[frozen].trained == 2048 * 10 + 10
+    model = {"architecture": "resnet50", "weights": "imagenet", "trainable": "last_layer"}
+    frozen = kind(model=model, optimizer={"name": "adam"})
+    assert measure_sizes([frozen])[frozen].states == 2 * (2048 * 10 + 10)

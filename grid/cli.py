@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from grid.errors import LostClusterError, LostLockError, UserError, first_error
+from grid.errors import LostClusterError, LostLockError, UserError, first_error, one_line
 from grid.execution.resources import Resources, Storage, expand_home
 from grid.runs.method import Method, PlannedMethod
 from grid.runs.request import DataRequest, Request
@@ -98,8 +98,8 @@ def plan(
     timed: Timed = True,
 ) -> None:
     """Says what a run with the same options would train and take, and trains nothing."""
-    from grid.planning import print_plan
     from grid.records.results_folder import ResultsFolder
+    from grid.runs.planning import print_plan
 
     asked = request.of(questions, resources)
     print_plan(asked, method, ResultsFolder(results), resources, out, price=gpu_price, timed=timed)
@@ -154,7 +154,7 @@ def report(*, results: Results = RESULTS) -> None:
     folder.read_plans()  # there have to be results
     with contextlib.suppress(UserError), held_lock(results, shlex.join(sys.argv)):  # a run at work there does it itself
         for damaged in folder.set_aside_damaged():
-            out.print(str(damaged), markup=False)
+            out.print(one_line(damaged), markup=False)
     out.print(f"Report: {make_report(folder).resolve()}")
 
 
@@ -187,7 +187,7 @@ def export(
     results: Results = RESULTS,
 ) -> None:
     """Writes the kept weights of a trial, its configuration, and a snippet that loads them."""
-    from grid.export import export_trial
+    from grid.records.export import export_trial
     from grid.records.results_folder import ResultsFolder
 
     folder = export_trial(ResultsFolder(results).ledger, fingerprint, to)
@@ -211,7 +211,7 @@ def main(arguments: list[str] | None = None) -> None:
         message, code = str(error), 1
     except OSError as error:  # a full disk, a file where a folder should be
         message, code = f"{error.filename or 'input or output'}: {error.strerror or error}", 1
-    print(f"cifar-grid: {message}", file=sys.stderr)
+    print(f"cifar-grid: {one_line(message)}", file=sys.stderr)
     sys.exit(code)
 
 

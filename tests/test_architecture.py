@@ -39,7 +39,7 @@ def test_models_know_nothing_of_the_grid(path: Path) -> None:
         "report.pipeline",
         "runs.session",
         "cli",
-        "export",
+        "records.export",
     ],
 )
 def test_reading_results_imports_neither_torch_nor_ray(module: str) -> None:
@@ -79,7 +79,7 @@ OTHER_FILES = {
     "execution/ray_cluster.py": "reads the configuration that ray up left in the home folder",
     "execution/tuning.py": "reads a file that Tune has just written to a temporary folder",
     "execution/checkpoints.py": "writes to a URL that is no local path",
-    "export.py": "the text of a script, which is not run here",
+    "records/export.py": "the text of a script, which is not run here",
 }
 """Files of `grid/` that reach others than those of a results folder, and which."""
 

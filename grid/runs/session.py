@@ -11,13 +11,12 @@ from pathlib import Path
 from rich.console import Console
 
 from cifar_models.data import Dataset
-from grid.errors import QuestionError
+from grid.errors import QuestionError, one_line
 from grid.execution.interrupt import stop_main_thread, stoppable
 from grid.execution.progress import ProgressDisplay, RunState
 from grid.execution.resources import Resources
 from grid.execution.schedule import Queue, Schedule
 from grid.formats import plural
-from grid.planning import print_counts, refuse_too_many_gpu_hours
 from grid.questions.claims import claims_hash
 from grid.questions.question import SourcedQuestion
 from grid.records.lock import Fence, held_lock
@@ -28,6 +27,7 @@ from grid.records.status import RETRIED
 from grid.report.pipeline import best_trials, find_winners, make_report, results_of
 from grid.report.samples import samples_are_missing, write_samples
 from grid.runs.method import Method
+from grid.runs.planning import print_counts, refuse_too_many_gpu_hours
 from grid.runs.request import Request
 from grid.runs.screening import confirmation, plan_screening, schedule_of
 from grid.runs.sequential import open_questions, seeds_of_next_look
@@ -262,7 +262,7 @@ class Session:
         """Prints lines that hold what others wrote, each as it is; nothing for None."""
         for problem in problems:
             if problem is not None:
-                self.out.print(str(problem), markup=False)
+                self.out.print(one_line(problem), markup=False)
 
     def _print_outcome(self) -> bool:
         """Says how the trials ended; returns whether each has a result."""
@@ -273,5 +273,5 @@ class Session:
         if statuses["not_run"]:
             self.out.print("Interrupted: run the same command again to go on.")
         for reason in dict.fromkeys(r.reason for r in records.values() if r.status in RETRIED):
-            self.out.print(f"  {reason}")
+            self.out.print(f"  {one_line(reason)}", markup=False)
         return not statuses.keys() & RETRIED

@@ -15,7 +15,7 @@ from cifar_models.data import load, split
 from cifar_models.records import EpochRecord, TestRecord
 from cifar_models.train import start, train
 from grid.errors import UserError
-from grid.export import export_trial
+from grid.records.export import export_trial
 from grid.records.files import Folder
 from grid.records.ledger import Ledger, TrialRecord
 
@@ -127,5 +127,5 @@ def test_truncated_weights_are_one_line(ledger: Ledger, tmp_path: Path) -> None:
 
 
 def test_exporting_imports_no_torch() -> None:
-    code = "import sys, grid.export; print(*{'torch', 'ray'} & sys.modules.keys())"
+    code = "import sys, grid.records.export; print(*{'torch', 'ray'} & sys.modules.keys())"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == ""

@@ -2,9 +2,9 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-RUNS := tests/grid/execution tests/grid/test_session.py
+RUNS := tests/grid/execution tests/grid/runs/test_session.py
 
-.PHONY: run test test-runs test-others check format bench lock clean help
+.PHONY: run test test-runs test-others check format bench faults lock clean help
 
 help: ## What there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -33,19 +33,24 @@ format: setup ## Puts the code into the house format
 bench: setup ## Timings, ratios and error rates on this machine
 	$(BIN)/python -m tests.benchmarks
 
+faults: setup ## Breaks what can break, thousands of times; hours, as root on Linux
+	$(BIN)/python -m tests.faults
+
 setup: $(VENV)/.installed ## The environment, from the locked versions
 
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "cifar-grid needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --only-binary :all: --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-lock: ## Locks the newest versions that pyproject.toml allows, for every platform
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --universal --upgrade --python-version 3.11 --extra dev --no-header \
-		--no-annotate --output-file requirements.lock pyproject.toml
+lock: ## Locks the newest versions that pyproject.toml allows, for every platform, with the SHA-256 of every file
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet uv
+	$(VENV)-lock/bin/uv pip compile --universal --upgrade --python-version 3.11 --extra dev --no-header --no-annotate \
+		--only-binary :all: --generate-hashes --output-file requirements.lock pyproject.toml
+	rm -rf $(VENV)-lock
 
 clean: ## Removes the environment and caches, never results
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

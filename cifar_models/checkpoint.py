@@ -5,6 +5,7 @@ Every file carries a checksum of all that is in it, so that a truncated, altered
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -96,24 +97,50 @@ def restore(state: TrainState, tensors: Mapping[str, Tensor], metadata: Mapping[
         metadata: likewise.
 
     Raises:
-        CheckpointError: They are of another model, optimizer or schedule; the state is as before.
+        CheckpointError: They are of another model, optimizer or schedule, or can't be; the state is as before.
     """
     model = {name.removeprefix(MODEL): value for name, value in tensors.items() if name.startswith(MODEL)}
     _check_same_model(state.model, model)
     groups = state.optimizer.state_dict()["param_groups"]
-    saved_groups = json.loads(metadata["optimizer"])
-    if _constants(saved_groups) != _constants(groups):
+    epoch, saved_groups, schedule = (_parsed(metadata, name) for name in ("epoch", "optimizer", "schedule"))
+    if not (_is_like(epoch, 0) and epoch >= 0):
+        raise CheckpointError("after no epoch that there is")
+    if not _is_like(saved_groups, groups) or _constants(saved_groups) != _constants(groups):
         raise CheckpointError("of another optimizer")
-    schedule = json.loads(metadata["schedule"])
-    if schedule.keys() != state.schedule.state_dict().keys():
+    if not _is_like(schedule, state.schedule.state_dict()):
         raise CheckpointError("of another schedule of the learning rate")
+    gathered = _gathered(tensors, state.optimizer)
 
     for group, saved in zip(groups, saved_groups, strict=True):
         group["lr"] = saved["lr"]
     state.model.load_state_dict(model)
-    state.optimizer.load_state_dict({"state": _gathered(tensors, state.optimizer), "param_groups": groups})
+    state.optimizer.load_state_dict({"state": gathered, "param_groups": groups})
     state.schedule.load_state_dict(schedule)
-    state.epoch = int(metadata["epoch"])
+    state.epoch = epoch
+
+
+def _parsed(metadata: Mapping[str, str], name: str) -> Any:
+    """A value of the metadata, where a stranger may have written anything."""
+    try:
+        return json.loads(metadata[name])
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"without its {name}, or with one that is no JSON") from error
+
+
+def _is_like(value: Any, known: Any) -> bool:
+    """Whether a value from JSON has the same structure and types as one that is known to be right, and is finite."""
+    if isinstance(known, dict):
+        return (
+            isinstance(value, dict)
+            and value.keys() == known.keys()
+            and all(_is_like(value[k], known[k]) for k in known)
+        )
+    if isinstance(known, list | tuple):
+        alike = isinstance(value, list) and len(value) == len(known)
+        return alike and all(_is_like(mine, theirs) for mine, theirs in zip(value, known, strict=True))
+    if isinstance(known, float):
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value) is type(known)
 
 
 def _gathered(tensors: Mapping[str, Tensor], optimizer: Optimizer) -> dict[int, dict[str, Tensor]]:
@@ -125,9 +152,15 @@ def _gathered(tensors: Mapping[str, Tensor], optimizer: Optimizer) -> dict[int, 
     gathered: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith(OPTIMIZER):
-            index, key = name.removeprefix(OPTIMIZER).split(".")
+            index, _, key = name.removeprefix(OPTIMIZER).partition(".")
+            if not (index.isdecimal() and int(index) < len(parameters) and key):
+                raise CheckpointError(f"of another optimizer ({name!r:.80})")
             parameter = parameters[int(index)]
             is_step_count = value.shape != parameter.shape
+            if value.dtype != (torch.float32 if is_step_count else parameter.dtype) or (
+                is_step_count and value.numel() != 1
+            ):
+                raise CheckpointError(f"of another optimizer ({name} is {value.dtype} of shape {tuple(value.shape)})")
             value = value.clone() if is_step_count else torch.empty_like(parameter).copy_(value)
             gathered.setdefault(int(index), {})[key] = value
     return gathered

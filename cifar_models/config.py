@@ -15,6 +15,9 @@ IMAGE_SIZE = 32
 MAX_FILTERS = 16_384
 """More is a slip of the pen; like the other upper bounds it only keeps numbers to what a machine can count."""
 
+MAX_FACTOR = 1e30
+"""Rates, penalties and slopes beyond it leave what a float32 can hold, which torch refuses in mid-training."""
+
 TRAINING_VERSION = 1
 """Version of the code that trains; part of every trial's fingerprint.
 
@@ -24,7 +27,16 @@ so that trials of the old code are not taken for trials of the new.
 
 
 DatasetName = Literal["digits", "cifar10", "cifar100", "folder"]
-"""Every data set, or way that one lies on disk."""
+"""Every data set, or way that one lies on disk; what is known of each stands in `cifar_models.data.sources`."""
+
+OptimizerName = Literal["sgd", "sgd_momentum", "adagrad", "adam", "adamw"]
+"""Every rule by which weights are updated; what is known of each stands in `cifar_models.optimizers`."""
+
+PublishedName = Literal["resnet50", "resnext50", "densenet121", "efficientnet_lite0"]
+"""Every published architecture; what is known of each stands in `cifar_models.published`."""
+
+Architecture = Literal["residual_cnn", PublishedName]
+"""Every family of networks."""
 
 
 class Frozen(BaseModel):
@@ -80,7 +92,7 @@ class ResidualCNNConfig(Frozen):
     batch_norm: bool = True
     dropout: float = Field(default=0.1, ge=0, lt=1)
     survival: float = Field(default=1.0, gt=0, le=1)
-    negative_slope: float = Field(default=0.01, ge=0)
+    negative_slope: float = Field(default=0.01, ge=0, le=MAX_FACTOR)
 
     @property
     def num_blocks(self) -> int:
@@ -121,7 +133,7 @@ class PublishedConfig(Frozen):
         input_size: Images are scaled to this height and width, in pixels, before they enter the network.
     """
 
-    architecture: Literal["resnet50", "resnext50", "densenet121", "efficientnet_lite0"]
+    architecture: PublishedName
     stem: Literal["imagenet", "cifar"] = "imagenet"
     cardinality: int = Field(default=32, ge=1, le=16_384)
     width: int = Field(default=128, ge=1, le=16_384)
@@ -144,10 +156,6 @@ class PublishedConfig(Frozen):
         ):
             raise ValueError("weights imagenet needs cardinality 32 and width 128, as published")
         return self
-
-
-Architecture = Literal["residual_cnn", "resnet50", "resnext50", "densenet121", "efficientnet_lite0"]
-"""Every family of networks."""
 
 
 def _residual_unless_named(value: Any) -> Any:
@@ -210,11 +218,11 @@ class OptimizerConfig(Frozen):
         schedule: How the rate changes, step by step, over the whole training.
     """
 
-    name: Literal["sgd", "sgd_momentum", "adagrad", "adam", "adamw"] = "adagrad"
-    lr: float = Field(default=0.005, gt=0)
+    name: OptimizerName = "adagrad"
+    lr: float = Field(default=0.005, gt=0, le=MAX_FACTOR)
     momentum: float = Field(default=0.9, gt=0, lt=1)
-    weight_decay: float = Field(default=0.005, ge=0)
-    l1: float = Field(default=0.0, ge=0)
+    weight_decay: float = Field(default=0.005, ge=0, le=MAX_FACTOR)
+    l1: float = Field(default=0.0, ge=0, le=MAX_FACTOR)
     schedule: Literal["constant", "cosine", "one_cycle"] = "constant"
 
 

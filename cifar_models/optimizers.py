@@ -1,29 +1,46 @@
 """How weights are updated: the rule, the schedule of its rate, and the penalty on the weights."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, LRScheduler, OneCycleLR
 
-from cifar_models.config import OptimizerConfig
+from cifar_models.config import OptimizerConfig, OptimizerName
+
+Parameters = Iterable[nn.Parameter]
 
 
-def build_optimizer(parameters: Iterable[nn.Parameter], config: OptimizerConfig) -> Optimizer:
-    """Torch's own rule of that name, with torch's defaults for whatever the configuration does not name."""
-    lr, weight_decay = config.lr, config.weight_decay
-    match config.name:
-        case "sgd":
-            return SGD(parameters, lr, weight_decay=weight_decay)
-        case "sgd_momentum":
-            return SGD(parameters, lr, momentum=config.momentum, weight_decay=weight_decay)
-        case "adagrad":
-            return Adagrad(parameters, lr, weight_decay=weight_decay)
-        case "adam":
-            return Adam(parameters, lr, weight_decay=weight_decay)
-        case "adamw":
-            return AdamW(parameters, lr, weight_decay=weight_decay)
+@dataclass(frozen=True)
+class Rule:
+    """A rule by which weights are updated.
+
+    Attributes:
+        build: Makes it, from what it updates and its configuration; torch's defaults for whatever that does not name.
+        num_states: Numbers that it keeps for a weight, beside the weight.
+    """
+
+    build: Callable[[Parameters, OptimizerConfig], Optimizer]
+    num_states: int
+
+
+RULES: dict[OptimizerName, Rule] = {
+    "sgd": Rule(lambda p, config: SGD(p, config.lr, weight_decay=config.weight_decay), num_states=0),
+    "sgd_momentum": Rule(
+        lambda p, config: SGD(p, config.lr, momentum=config.momentum, weight_decay=config.weight_decay), num_states=1
+    ),
+    "adagrad": Rule(lambda p, config: Adagrad(p, config.lr, weight_decay=config.weight_decay), num_states=1),
+    "adam": Rule(lambda p, config: Adam(p, config.lr, weight_decay=config.weight_decay), num_states=2),
+    "adamw": Rule(lambda p, config: AdamW(p, config.lr, weight_decay=config.weight_decay), num_states=2),
+}
+"""Every rule, by its name in `OptimizerConfig`."""
+
+
+def build_optimizer(parameters: Parameters, config: OptimizerConfig) -> Optimizer:
+    """Torch's own rule of that name."""
+    return RULES[config.name].build(parameters, config)
 
 
 def build_schedule(optimizer: Optimizer, config: OptimizerConfig, num_steps: int) -> LRScheduler:

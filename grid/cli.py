@@ -1,135 +1,124 @@
-"""The command line: `cifar-grid run q2 q3`, or the same through `python grid/run.py q2 q3`."""
+"""The command line: `cifar-grid run q2 q3`, or the same through `python grid/run.py q2 q3`.
+
+Options, their defaults and their help are the fields of the models that a command takes. What takes long to import is
+imported by the command that needs it.
+"""
 
 import contextlib
 import json
+import re
 import shlex
 import sys
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from cyclopts import App, CycloptsError, Parameter, Token
+from pydantic import Field, ValidationError
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from grid import options as opt
-from grid.analysis.wording import pair_in_words
-from grid.errors import LostClusterError, UserError
-from grid.execution.resources import Resources
-from grid.export import export_trial
-from grid.planning import print_plan
-from grid.questions.question import catalogue, find_question, read_profiles
-from grid.records.lock import held_lock
-from grid.request import Request
-from grid.results import ResultsFolder
-from grid.session import Session
+from grid.errors import LostClusterError, LostLockError, UserError, first_error, one_line
+from grid.execution.resources import Resources, Storage, expand_home
+from grid.runs.method import Method, PlannedMethod
+from grid.runs.request import DataRequest, Request
 
-app = typer.Typer(
+app = App(
+    name="cifar-grid",
     help="Asks questions of image classifiers, and answers them with trained trials and their uncertainty.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
+    help_flags=("--help",),
+    help_format="plaintext",
+    version_flags=(),
+    default_parameter=Parameter(negative=(), allow_leading_hyphen=True, allow_repeating=True),
+    exit_on_error=False,
+    print_error=False,
+    result_action="return_value",
 )
 out = Console(highlight=False, soft_wrap=True)
 
-UsageError: Any = typer.BadParameter.__base__  # of every wrong option; typer does not export it
+
+def _user_path(_: type, tokens: Sequence[Token]) -> Path:
+    return expand_home(Path(tokens[0].value))
 
 
-@app.command()
+Question = Annotated[
+    str,
+    Parameter(
+        allow_leading_hyphen=False,  # an option that is not known is no question
+        help="Names (q2 is enough) or paths of .yaml files; all of the catalogue if none.",
+    ),
+]
+Results = Annotated[Path, Parameter(converter=_user_path, help="Folder for the ledger, the tables and the pages.")]
+RESULTS = Path("results")
+TakeOver = Annotated[
+    bool, Parameter(help="Takes the folder from a run of which nobody can tell whether it was killed.")
+]
+Price = Annotated[
+    float | None, Field(ge=0, allow_inf_nan=False), Parameter(help="Price of a GPU hour, for the plan's cost.")
+]
+Timed = Annotated[
+    bool,
+    Parameter(
+        name="--time", negative="--no-time", help="Whether to time some steps of each network, to say what a run takes."
+    ),
+]
+
+
+@app.command
 def run(
-    questions: opt.Questions = None,
-    profile: opt.ProfileName = "quick",
-    dataset: opt.DatasetName = None,
-    data_dir: opt.DataDir = None,
-    seeds: opt.Seeds = None,
-    results: opt.Results = opt.RESULTS,
-    settings: opt.Settings = None,
-    precision: opt.Precision = "auto",
-    scheduler: opt.Scheduler = "grid",
-    screening_seeds: opt.ScreeningSeeds = 1,
-    finalists: opt.Finalists = None,
-    until_decided: opt.UntilDecided = False,
-    max_trials: opt.MaxTrials = 0,
-    gpus_per_trial: opt.Gpus = None,
-    cpus_per_trial: opt.Cpus = 1,
-    by_architecture: opt.ByArchitecture = None,
-    max_trials_at_once: opt.MaxTrialsAtOnce = None,
-    max_gpu_hours: opt.MaxGpuHours = None,
-    checkpoints: opt.Checkpoints = None,
-    weights_dir: opt.WeightsDir = None,
-    keep_weights: opt.KeepWeights = "none",
-) -> None:
+    *questions: Question,
+    request: Request = Request(),
+    method: Method = Method(),
+    resources: Resources = Resources(),
+    results: Results = RESULTS,
+    take_over: TakeOver = False,
+) -> int:
     """Trains what the ledger does not hold yet, then writes tables and pages."""
-    request = _request(questions, profile, dataset, data_dir, seeds, settings, precision, gpus_per_trial)
-    resources = Resources(
-        cpus=cpus_per_trial,
-        gpus=gpus_per_trial,
-        by_architecture=opt.parse_shares(by_architecture),
-        max_trials=max_trials_at_once,
-        weights_dir=weights_dir,
-        checkpoints=checkpoints,
+    from grid.records.results_folder import ResultsFolder
+    from grid.runs.session import Session
+
+    session = Session(
+        request.of(questions, resources), method, ResultsFolder(results), resources, out, take_over=take_over
     )
-    method = opt.make_method(
-        scheduler=scheduler,
-        screening_seeds=screening_seeds,
-        finalists=finalists,
-        until_decided=until_decided,
-        max_trials=max_trials,
-        keep_weights=keep_weights,
-        max_gpu_hours=max_gpu_hours,
-    )
-    index, complete = Session(request, method, ResultsFolder(results), resources, out).run()
+    index, complete = session.run()
     out.print(f"Report: {index.resolve()}")
-    raise typer.Exit(0 if complete else 1)
+    return 0 if complete else 1
 
 
-@app.command()
+@app.command
 def plan(
-    questions: opt.Questions = None,
-    profile: opt.ProfileName = "quick",
-    dataset: opt.DatasetName = None,
-    data_dir: opt.DataDir = None,
-    seeds: opt.Seeds = None,
-    results: opt.Results = opt.RESULTS,
-    settings: opt.Settings = None,
-    precision: opt.Precision = "auto",
-    scheduler: opt.Scheduler = "grid",
-    screening_seeds: opt.ScreeningSeeds = 1,
-    finalists: opt.Finalists = None,
-    gpus_per_trial: opt.Gpus = None,
-    cpus_per_trial: opt.Cpus = 1,
-    by_architecture: opt.ByArchitecture = None,
-    max_trials_at_once: opt.MaxTrialsAtOnce = None,
-    checkpoints: opt.Checkpoints = None,
-    keep_weights: opt.KeepWeights = "none",
-    gpu_price: opt.GpuPrice = None,
-    timed: opt.Timed = True,
+    *questions: Question,
+    request: Request = Request(),
+    method: PlannedMethod = PlannedMethod(),
+    resources: Resources = Resources(),
+    results: Results = RESULTS,
+    gpu_price: Price = None,
+    timed: Timed = True,
 ) -> None:
     """Says what a run with the same options would train and take, and trains nothing."""
-    request = _request(questions, profile, dataset, data_dir, seeds, settings, precision, gpus_per_trial)
-    resources = Resources(
-        cpus=cpus_per_trial,
-        gpus=gpus_per_trial,
-        by_architecture=opt.parse_shares(by_architecture),
-        max_trials=max_trials_at_once,
-        checkpoints=checkpoints,
-    )
-    method = opt.make_method(
-        scheduler=scheduler, screening_seeds=screening_seeds, finalists=finalists, keep_weights=keep_weights
-    )
-    print_plan(request, method, ResultsFolder(results), resources, out, price=gpu_price, timed=timed)
+    from grid.records.results_folder import ResultsFolder
+    from grid.runs.planning import print_plan
+
+    asked = request.of(questions, resources)
+    print_plan(asked, method, ResultsFolder(results), resources, out, price=gpu_price, timed=timed)
 
 
-@app.command()
+@app.command
 def verdicts(
-    question: Annotated[str | None, typer.Argument(help="Name or start of a study; all if none.")] = None,
-    results: opt.Results = opt.RESULTS,
-    pairs: Annotated[bool, typer.Option("--pairs", help="Of each pair of arms instead of each claim.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, a row of the table each.")] = False,
+    question: Annotated[str | None, Parameter(help="Name or start of a study; all if none.")] = None,
+    /,
+    *,
+    results: Results = RESULTS,
+    pairs: Annotated[bool, Parameter(help="Of each pair of arms instead of each claim.")] = False,
+    as_json: Annotated[bool, Parameter(name="--json", help="As JSON, a row of the table each.")] = False,
 ) -> None:
     """Says what holds of each claim, or of each pair of arms, by the report as it was last made."""
-    rows = ResultsFolder(results).verdicts(question, "comparisons" if pairs else "verdicts")
+    from grid.records.results_folder import ResultsFolder
+    from grid.report.pipeline import read_verdicts
+
+    rows = read_verdicts(ResultsFolder(results), question, pairs=pairs)
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
@@ -145,17 +134,21 @@ def verdicts(
 
 
 def _print_pairs(rows: list[dict[str, Any]]) -> None:
+    from grid.analysis.wording import pair_in_words
+
     for study, compared in groupby(rows, key=lambda row: str(row["study"])):
         headings = ("arm", "is", "than", "by points", "95 % interval", "p corrected", "seeds", "method")
-        table = Table(*headings, title=study, title_justify="left", box=None, header_style="bold")
+        table = Table(*headings, title=escape(one_line(study)), title_justify="left", box=None, header_style="bold")
         for row in compared:
-            table.add_row(*map(escape, pair_in_words(row)))
+            table.add_row(*(escape(one_line(text)) for text in pair_in_words(row)))
         out.print(table, "", soft_wrap=False)
 
 
-@app.command("list")
+@app.command(name="list")
 def list_questions() -> None:
     """Names the questions of the catalogue, and the profiles."""
+    from grid.questions.question import catalogue, find_question, read_profiles
+
     table = Table("question", "asks", box=None, header_style="bold", pad_edge=False)
     for name in catalogue():
         table.add_row(name, find_question(name).question.title)
@@ -165,34 +158,31 @@ def list_questions() -> None:
     out.print(table, "", profiles, soft_wrap=False)
 
 
-@app.command()
-def report(results: opt.Results = opt.RESULTS) -> None:
+@app.command
+def report(*, results: Results = RESULTS) -> None:
     """Makes tables and pages anew from the ledger; needs neither torch nor Ray."""
+    from grid.records.lock import held_lock
+    from grid.records.results_folder import ResultsFolder
+    from grid.report.pipeline import make_report
+
     folder = ResultsFolder(results)
     folder.read_plans()  # there have to be results
     with contextlib.suppress(UserError), held_lock(results, shlex.join(sys.argv)):  # a run at work there does it itself
         for damaged in folder.set_aside_damaged():
-            out.print(str(damaged), markup=False)
-    out.print(f"Report: {folder.report().resolve()}")
+            out.print(one_line(damaged), markup=False)
+    out.print(f"Report: {make_report(folder).resolve()}")
 
 
-@app.command()
-def doctor(
-    profile: opt.ProfileName = "quick",
-    dataset: opt.DatasetName = None,
-    data_dir: opt.DataDir = None,
-    results: opt.Results = opt.RESULTS,
-    checkpoints: opt.Checkpoints = None,
-) -> None:
+@app.command
+def doctor(*, request: DataRequest = DataRequest(), storage: Storage = Storage(), results: Results = RESULTS) -> int:
     """Looks on every node for what would make a run fail or crawl, and says how to mend it."""
-    from grid.execution.doctor import diagnose  # torch and Ray take seconds to import
-
-    request = Request(profile=profile, dataset=dataset, data_dir=data_dir)
+    from grid.execution.doctor import diagnose
+    from grid.records.results_folder import ResultsFolder
 
     def load_data() -> str:
-        return f"{request.dataset_label()}, fingerprint {request.data_fingerprint()[:12]}"
+        return f"{request.dataset_label()}, fingerprint {request.data_fingerprint[:12]}"
 
-    checks = diagnose(ResultsFolder(results).ledger, load_data, checkpoints)
+    checks = diagnose(ResultsFolder(results).ledger, load_data, storage.checkpoints)
     words = {True: "[green]ok[/]", None: "[yellow]warning[/]", False: "[red]wrong[/]"}
     table = Table("", "check", "node", "seen", "to mend it", box=None, header_style="bold", pad_edge=False)
     for check in checks:
@@ -200,18 +190,21 @@ def doctor(
             words[check.ok], *(escape(text) for text in (check.name, check.node, check.seen, check.mend or ""))
         )
     out.print(table, soft_wrap=False)
-    raise typer.Exit(1 if any(check.ok is False for check in checks) else 0)
+    return 1 if any(check.ok is False for check in checks) else 0
 
 
-@app.command()
+@app.command
 def export(
-    fingerprint: Annotated[
-        str, typer.Argument(help="The trial's, or its first digits; as on the page or in the tables.")
-    ],
-    to: Annotated[Path, typer.Option("--to", callback=opt.expand_home, help="Folder to write to.")] = Path("exported"),
-    results: opt.Results = opt.RESULTS,
+    fingerprint: Annotated[str, Parameter(help="The trial's, or its first digits; as on the page or in the tables.")],
+    /,
+    *,
+    to: Annotated[Path, Parameter(converter=_user_path, help="Folder to write to.")] = Path("exported"),
+    results: Results = RESULTS,
 ) -> None:
     """Writes the kept weights of a trial, its configuration, and a snippet that loads them."""
+    from grid.records.export import export_trial
+    from grid.records.results_folder import ResultsFolder
+
     folder = export_trial(ResultsFolder(results).ledger, fingerprint, to)
     out.print(f"Exported: {folder.resolve()}; try: python {folder / 'load.py'}", markup=False)
 
@@ -219,44 +212,37 @@ def export(
 def main(arguments: list[str] | None = None) -> None:
     """Runs a command, `run` if none is named. A user's mistake ends with one line and exit code 2."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    commands = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
-    if arguments and arguments[0] not in {*commands, "--help"}:
+    if arguments and arguments[0] not in [*app]:
         arguments = ["run", *arguments]
     try:
-        sys.exit(app(args=arguments, prog_name="cifar-grid", standalone_mode=False))
-    except UsageError as error:
-        print(f"cifar-grid: {error.format_message()} (see cifar-grid {arguments[0]} --help)", file=sys.stderr)
-        sys.exit(2)
-    except UserError as error:
-        print(f"cifar-grid: {error}", file=sys.stderr)
-        sys.exit(2)
-    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(app(arguments))
+    except KeyboardInterrupt:
         sys.exit(130)
+    except CycloptsError as error:
+        message, code = _explain_option(error, arguments[0]), 2
+    except UserError as error:
+        message, code = str(error), 2
+    except (LostClusterError, LostLockError) as error:
+        message, code = str(error), 1
     except OSError as error:  # a full disk, a file where a folder should be
-        print(f"cifar-grid: {error.filename or 'input or output'}: {error.strerror or error}", file=sys.stderr)
-        sys.exit(1)
-    except LostClusterError as error:
-        print(f"cifar-grid: {error}", file=sys.stderr)
-        sys.exit(1)
+        message, code = f"{error.filename or 'input or output'}: {error.strerror or error}", 1
+    print(f"cifar-grid: {one_line(message)}", file=sys.stderr)
+    sys.exit(code)
 
 
-def _request(
-    questions: list[str] | None,
-    profile: str,
-    dataset: str | None,
-    data_dir: Path | None,
-    seeds: int | None,
-    settings: list[str] | None,
-    precision: str,
-    gpus_per_trial: float | None,
-) -> Request:
-    return Request(
-        questions=tuple(questions or ()),
-        profile=profile,
-        dataset=dataset,
-        data_dir=data_dir,
-        num_seeds=seeds,
-        settings=tuple(settings or ()),
-        precision=precision,
-        on_gpu=None if gpus_per_trial is None else gpus_per_trial > 0,
-    )
+def _explain_option(error: CycloptsError, command: str) -> str:
+    """Says in one line which option is wrong, and what is allowed."""
+    cause, argument, advice = error.__cause__, error.argument, f" (see cifar-grid {command} --help)"
+    if argument is None or not isinstance(cause, ValidationError):
+        return "".join(c if c.isprintable() else " " for c in str(error).rstrip(".")) + advice
+    found = first_error(cause)
+    field, value = found["loc"][:1], repr(found["input"])[:80]
+    option = next((child.name for child in argument.children if child.keys[-1:] == field), argument.name)
+    match found["type"]:
+        case "value_error":
+            return f"{option}: {found['ctx']['error']}" if field else str(found["ctx"]["error"])
+        case "literal_error":
+            allowed = ", ".join(re.findall("'(.*?)'", found["ctx"]["expected"]))
+            return f"{option}: {value} is not one of {allowed}{advice}"
+    number, reason = value.strip("'"), found["msg"][:1].lower() + found["msg"][1:]
+    return f"{option}: {number} is not allowed: {reason}{advice}"

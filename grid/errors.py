@@ -18,6 +18,21 @@ class LostClusterError(Exception):
     """Ray went away in the middle of a run. Its message says what is kept and how to go on."""
 
 
+class LostLockError(OSError):
+    """Another run took the results folder over while this one was paused. Its message says who."""
+
+
+MAX_LINE = 2_000
+"""Characters of a line that is printed: what somebody else wrote may be quoted in it, of any length."""
+
+
+def one_line(message: object) -> str:
+    """A message as it is printed: one line, without what would steer a terminal, and not without end."""
+    text = " ".join(str(message).split())
+    text = "".join(letter if letter.isprintable() else "?" for letter in text[: MAX_LINE + 1])
+    return text if len(text) <= MAX_LINE else f"{text[:MAX_LINE]}…"
+
+
 def first_error(error: ValidationError) -> Mapping[str, Any]:
     """The one to show: a misspelt field rather than the field that is missing because of it."""
     return min(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")

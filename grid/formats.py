@@ -31,15 +31,20 @@ def count(value: float | None) -> str:
     return NOTHING if _missing(value) else f"{value:,.0f}"
 
 
-def seconds(value: float | None) -> str:
-    """A duration in the unit that suits it: `4.2 s`, `3 min 20 s`, `2 h 5 min`."""
-    if value is None or math.isnan(value):
+def duration(seconds: float | None, decimals: int = 1) -> str:
+    """Seconds in the unit that suits them: `4.2 s`, `3 min 20 s`, `2 h 5 min`.
+
+    Args:
+        seconds: The duration.
+        decimals: Of the seconds of one below a minute.
+    """
+    if seconds is None or not math.isfinite(seconds):
         return NOTHING
-    if value < 60:
-        return f"{value:.1f} s"
-    if value < 3600:
-        return f"{int(value) // 60} min {int(value) % 60} s"
-    return f"{int(value) // 3600} h {int(value) % 3600 // 60} min"
+    if seconds < 60:
+        return f"{seconds:.{decimals}f} s"
+    if seconds < 3600:
+        return f"{int(seconds) // 60} min {int(seconds) % 60} s"
+    return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60} min"
 
 
 def plural(amount: int, noun: str) -> str:

@@ -99,11 +99,15 @@ def running_machines(folder: Path, addresses: Sequence[str]) -> Iterator[Network
         for address in addresses:
             command = [*UNSHARE, MACHINE, "sh", *make_machine(folder / address), f"{key}.pub"]
             machine = stack.enter_context(running(command, folder / address / "sshd.log", "Server listening"))
-            link = f"ip link add m{machine.pid} type veth peer name eth0 netns {machine.pid}"
-            link += f" && ip link set m{machine.pid} master bridge up"
-            run_in(bridge.pid, link)
-            run_in(machine.pid, CONNECT, address)
+            connect(bridge.pid, machine.pid, address)
         yield Network(folder, key, bridge.pid)
+
+
+def connect(bridge: int, machine: int, address: str) -> None:
+    """Joins the network of a process to that of the bridge's, under an address of 192.0.2.0/24."""
+    link = f"ip link add m{machine} type veth peer name eth0 netns {machine} && ip link set m{machine} master bridge up"
+    run_in(bridge, link)
+    run_in(machine, CONNECT, address)
 
 
 def run_in(pid: int, script: str, *arguments: str) -> None:

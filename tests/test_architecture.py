@@ -31,14 +31,15 @@ def test_models_know_nothing_of_the_grid(path: Path) -> None:
     "module",
     [
         "analysis.summaries",
-        "records.tables",
-        "records.estimate",
+        "tables.tables",
+        "forecast.estimate",
         "report.samples",
         "report.pages",
-        "results",
-        "session",
+        "records.results_folder",
+        "report.pipeline",
+        "runs.session",
         "cli",
-        "export",
+        "records.export",
     ],
 )
 def test_reading_results_imports_neither_torch_nor_ray(module: str) -> None:
@@ -52,6 +53,58 @@ def test_only_what_trains_and_looks_at_nodes_imports_ray() -> None:
         path.relative_to(ROOT / "grid").parts[0] for path in (ROOT / "grid").rglob("*.py") if "ray" in imports(path)
     }
     assert importers == {"execution"}
+
+
+TOUCHES_FILES = {
+    "chmod", "glob", "hardlink_to", "iterdir", "lchmod", "link", "link_to", "makedirs", "mkdir", "mkfifo", "move",
+    "open", "read_bytes", "read_table", "read_text", "remove", "removedirs", "rename", "renames", "replace", "rglob",
+    "rmdir", "rmtree", "safe_open", "save_file", "scandir", "symlink", "symlink_to", "touch", "unlink", "walk",
+    "write_bytes", "write_image", "write_html", "write_table", "write_text",
+}  # fmt: skip
+"""Names of functions and methods that reach a file by its path."""
+
+OTHER_FILES = {
+    "records/files.py": "the one way to what is below a results folder",
+    "records/predictions.py": "reads an archive that is in memory",
+    "records/manifest.py": "reads requirements.lock of the source tree",
+    "records/holder.py": "reads /proc",
+    "records/lock.py": "removes a results folder that it made and that is empty",
+    "execution/interrupt.py": "opens /dev/null",
+    "execution/memory_kills.py": "reads /proc and the cgroups",
+    "questions/question.py": "lists the catalogue",
+    "questions/sourced_yaml.py": "reads a question that the user named",
+    "analysis/summaries.py": "renames columns",
+    "report/pages.py": "reads its own templates",
+    "execution/nodes.py": "reads the source of this package; probes a checkpoint URL that the user named",
+    "execution/ray_cluster.py": "reads the configuration that ray up left in the home folder",
+    "execution/tuning.py": "reads a file that Tune has just written to a temporary folder",
+    "execution/checkpoints.py": "writes to a URL that is no local path",
+    "records/export.py": "the text of a script, which is not run here",
+}
+"""Files of `grid/` that reach others than those of a results folder, and which."""
+
+
+def reaches_files(path: Path) -> set[str]:
+    """What a file calls that reaches a file by its path; `text.replace("a", "b")` and methods of `Folder` are none."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        owner = node.func.value if isinstance(node.func, ast.Attribute) else None
+        module = owner.id if isinstance(owner, ast.Name) else ""
+        is_text = name == "replace" and module not in ("os", "path") and len(node.args) + len(node.keywords) > 1
+        is_folder = name in ("move", "remove") and module not in ("os", "shutil")
+        into_open_file = name in ("write_table", "read_table") and module == "pq"
+        if name in TOUCHES_FILES and not (is_text or is_folder or into_open_file):
+            found.add(name)
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "grid").rglob("*.py")), ids=lambda path: path.stem)
+def test_what_is_below_a_results_folder_is_reached_in_one_way_only(path: Path) -> None:
+    if path.relative_to(ROOT / "grid").as_posix() not in OTHER_FILES:
+        assert reaches_files(path) == set()
 
 
 @pytest.mark.parametrize("name", STDLIB_FREE)

@@ -29,19 +29,29 @@ def test_a_cluster_file_is_valid_by_rays_own_schema(name: str) -> None:
 
 def test_both_install_and_start_the_same_so_that_the_run_of_one_speaks_for_the_other() -> None:
     cloud, local = (read(name) for name in FILES)
-    for key in ("file_mounts", "rsync_filter", "setup_commands", "worker_start_ray_commands"):
+    start = ("head_start_ray_commands", "worker_start_ray_commands")
+    for key in ("file_mounts", "rsync_filter", "setup_commands", *start):
         assert cloud[key] == local[key]
-    for ours, theirs in zip(cloud["head_start_ray_commands"], local["head_start_ray_commands"], strict=True):
-        assert ours == theirs.replace("RAY_enable_autoscaler_v2=0 ", "")
+    assert "RAY_enable_autoscaler_v2=0 ray start" in cloud["head_start_ray_commands"][-1], "the autoscaler that was run"
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_node_gets_the_locked_versions_by_a_pinned_installer_into_a_pinned_python(name: str) -> None:
-    install = read(name)["setup_commands"][0]
-    assert re.search(r"/uv/\d+\.\d+\.\d+/install.sh", install)
-    assert "--python 3.11 " in install
-    assert "-r ~/cifar-grid/requirements.lock" in install
-    assert re.search(r"^ray==", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+def test_every_node_gets_the_locked_files_by_their_checksum_and_nothing_else(name: str) -> None:
+    config = read(name)
+    commands = [command for key, value in config.items() if key.endswith("setup_commands") for command in value]
+    installs = [part for command in commands for part in command.split("&&") if "install" in part]
+    locked, project = installs
+    assert "--require-hashes --only-binary :all: -r ~/cifar-grid/requirements.lock" in locked
+    assert "--no-deps --no-build-isolation --editable ~/cifar-grid" in project
+    assert not [command for command in commands if "curl" in command or "wget" in command or "http" in command]
+
+
+def test_trials_that_share_a_gpu_of_the_cloud_fit_its_cpus_as_the_command_is_printed() -> None:
+    (command,) = re.findall(r"^# +(ray submit .*)$", (ROOT / "cluster.yaml").read_text(), re.MULTILINE)
+    cpus, gpus = (float(re.findall(rf"--{what}-per-trial ([0-9.]+)", command)[0]) for what in ("cpus", "gpus"))
+    resources = read("cluster.yaml")["available_node_types"]["gpu"]["resources"]
+    assert resources["CPU"] / cpus == resources["GPU"] / gpus == 4
+    assert "four trials of the report's network share it" in (ROOT / "cluster.yaml").read_text()
 
 
 def test_in_the_cloud_only_what_can_be_lost_is_on_spot_machines_and_goes_when_idle() -> None:

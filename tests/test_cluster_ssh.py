@@ -63,6 +63,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         config["auth"] = {"ssh_user": "root", "ssh_private_key": str(network.key)}
         (tree / "cluster-local.yaml").write_text(yaml.safe_dump(config))
         cluster = Cluster(network, tree, config["cluster_name"], head, worker)
+        token = cluster.home(head) / ".ray" / "auth_token"  # as a run on the head alone would have left it
+        token.parent.mkdir(parents=True)
+        token.write_text("0" * 64)
         up = cluster.ray("up", "cluster-local.yaml", "--yes")
         assert up.returncode == 0, up.stdout
         deadline = time.monotonic() + 120

@@ -4,28 +4,41 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cifar:
-    """One of the two data sets, as its authors and the Hugging Face hub publish it.
+class Labelled:
+    """Images of 32x32 pixels and their labels, as the Hugging Face hub publishes them.
 
     Attributes:
         title: Its name in messages.
         classes: Names of the classes, in the order of their labels.
+        label_column: Where the Parquet files keep the labels.
+    """
+
+    title: str
+    classes: tuple[str, ...]
+    label_column: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cifar(Labelled):
+    """One of the two data sets, as its authors and the Hugging Face hub publish it.
+
+    Attributes:
+        repository: Name of its repository on the hub, and so of a clone.
+        torchvision: Name of its class in `torchvision.datasets`, which knows where it is downloaded from.
         archive: Name of the file that is published.
         batches_folder: Name of the folder of pickled batches, as torchvision unpacks it.
         train_batches: File name and MD5 of each training batch, in order.
         test_batches: File name and MD5 of each test batch.
         batch_label_key: Where a pickled batch keeps the labels.
-        label_column: Where the Hugging Face Parquet files keep the labels.
     """
 
-    title: str
-    classes: tuple[str, ...]
+    repository: str
+    torchvision: str
     archive: str
     batches_folder: str
     train_batches: tuple[tuple[str, str], ...]
     test_batches: tuple[tuple[str, str], ...]
     batch_label_key: str
-    label_column: str
 
 
 # Checksums and names stand here too, not only in torchvision, because importing that takes seconds
@@ -33,6 +46,8 @@ class Cifar:
 CIFAR10 = Cifar(
     title="CIFAR-10",
     classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+    repository="cifar10",
+    torchvision="CIFAR10",
     archive="cifar-10-python.tar.gz",
     batches_folder="cifar-10-batches-py",
     train_batches=(
@@ -61,6 +76,8 @@ CIFAR100 = Cifar(
         tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
         """.split()  # noqa: SIM905
     ),
+    repository="cifar100",
+    torchvision="CIFAR100",
     archive="cifar-100-python.tar.gz",
     batches_folder="cifar-100-python",
     train_batches=(("train", "16019d7e3df5f24257cddd939b257f8d"),),
@@ -69,6 +86,3 @@ CIFAR100 = Cifar(
     label_column="fine_label",
 )
 """Source: https://www.cs.toronto.edu/~kriz/cifar.html and `torchvision.datasets.CIFAR100`."""
-
-CIFARS = {"cifar10": CIFAR10, "cifar100": CIFAR100}
-"""The two, by their name in `DataConfig`."""

@@ -9,16 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from cifar_models.config import DataConfig
-from cifar_models.data.cifar import CIFARS, Cifar
-from cifar_models.data.download import download as download_cifar
 from cifar_models.data.errors import DataError
-from cifar_models.data.folder import FolderReader
-from cifar_models.data.parquet import ParquetReader
-from cifar_models.data.readers import BatchesReader, DigitsReader, Images, Labels, Reader
+from cifar_models.data.readers import Images, Labels, Reader
+from cifar_models.data.sources import SOURCES
 from cifar_models.data.strata import Indices, stratified_order
-
-DEFAULT_DATA_DIR = Path("data")
-"""Where the CIFARs are looked for and downloaded to, in the current folder, when no other is given."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +67,7 @@ def data_fingerprint(name: str, data_dir: Path | None, *, download: bool = True)
     It does not depend on where the data lies. The same images in another layout have another one.
 
     Args:
-        name: `digits`, `cifar10`, `cifar100` or `folder`.
+        name: One of `SOURCES`.
         data_dir: Where the data lies; None for the default. `digits` needs none.
         download: Whether a CIFAR that isn't there may be downloaded.
 
@@ -91,7 +85,7 @@ def load(name: str, data_dir: Path | None, *, download: bool = True) -> Dataset:
     """Reads a data set.
 
     Args:
-        name: `digits`, `cifar10`, `cifar100` or `folder`.
+        name: One of `SOURCES`.
         data_dir: Where the data lies; None for the default. `digits` needs none. The CIFARs are also
             found in the folders that torchvision and the Hugging Face hub give them below it.
         download: Whether a CIFAR that isn't in the default folder may be downloaded to it.
@@ -147,41 +141,9 @@ def split(dataset: Dataset, config: DataConfig) -> Split:
 
 def _find(name: str, data_dir: Path | None, download: bool) -> Reader:
     """The reader of the layout that is there."""
-    if name == "digits":
-        return DigitsReader()
-    if name not in (*CIFARS, "folder"):
-        raise DataError(f"data: there is no data set {name!r}; there are {', '.join(('digits', *CIFARS, 'folder'))}")
-    if data_dir is not None and not data_dir.is_dir():
-        problem = "is a file, not a folder" if data_dir.exists() else "does not exist"
-        raise DataError(f"--data-dir {data_dir} {problem}: give the folder that holds the data")
-    if name == "folder":
-        if data_dir is None:
-            raise DataError("data set folder: say where it is with --data-dir DIR")
-        return FolderReader(data_dir)
-    cifar, root = CIFARS[name], data_dir or DEFAULT_DATA_DIR
-    reader = _find_cifar(name, cifar, root)
-    if reader is None:
-        # a folder that the user names should hold the data, if only as the archive: nothing is downloaded into it
-        if not download or (data_dir is not None and not (root / cifar.archive).is_file()):
-            raise DataError(
-                f"{root}: found no {cifar.title}, neither the torchvision folder {cifar.batches_folder} nor Hugging "
-                "Face's train-*.parquet and test-*.parquet; put one of them there, pass another --data-dir DIR, "
-                f"or pass none to download it to ./{DEFAULT_DATA_DIR}"
-            )
-        download_cifar(cifar, root)
-        reader = BatchesReader(cifar, root / cifar.batches_folder)
-    return reader
-
-
-def _find_cifar(name: str, cifar: Cifar, root: Path) -> Reader | None:
-    for folder in (root, root / cifar.batches_folder):
-        if folder.name == cifar.batches_folder and folder.is_dir():
-            return BatchesReader(cifar, folder)
-    for clone in (root, root / name):  # a clone of the hub's repository is a folder of the data set's name
-        for folder in (clone, clone / "data", clone / "plain_text", clone / name):
-            if any(folder.glob("train-*.parquet")) or any(folder.glob("test-*.parquet")):
-                return ParquetReader(cifar, folder)
-    return None
+    if name not in SOURCES:
+        raise DataError(f"data: there is no data set {name!r}; there are {', '.join(SOURCES)}")
+    return SOURCES[name].find(data_dir, download)
 
 
 def _fingerprint(reader: Reader) -> str:

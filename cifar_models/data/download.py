@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cifar_models.data.cifar import CIFAR100, Cifar
+from cifar_models.data.cifar import Cifar
 from cifar_models.data.errors import DataError
 
 STALL_S = 30
@@ -29,7 +29,7 @@ def download(cifar: Cifar, data_dir: Path) -> None:
     from torchvision import datasets  # takes seconds to import, and is of use only here
     from torchvision.datasets.utils import download_and_extract_archive
 
-    published = datasets.CIFAR100 if cifar is CIFAR100 else datasets.CIFAR10
+    published = getattr(datasets, cifar.torchvision)
     is_new = not data_dir.exists()
     try:
         data_dir.mkdir(parents=True, exist_ok=True)

@@ -13,10 +13,10 @@ import pandas as pd
 from grid.analysis.collapse import collapses
 from grid.analysis.evidence import Evidence
 from grid.analysis.inference import ALPHA
-from grid.analysis.summaries import STATUSES
 from grid.analysis.verdicts import Judgement
 from grid.analysis.wording import difference_in_words
 from grid.formats import percent, plural, quoted, status_words
+from grid.records.status import RETRIED, STATUSES
 
 MAX_NAMED = 3
 """Arms that a sentence names; of more it gives the number."""
@@ -220,5 +220,5 @@ def _how_trials_stand(trials: pd.DataFrame) -> str:
 
 
 def _so_far(trials: pd.DataFrame) -> str:
-    ended = int(trials["status"].isin(["ok", "stopped", "diverged"]).sum())
+    ended = int((~trials["status"].isin(RETRIED)).sum())
     return "" if ended == len(trials) else f"So far, with {ended:,} of {plural(len(trials), 'trial')} trained: "

@@ -14,12 +14,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from grid.analysis.fit import DIRECTION
 from grid.analysis.inference import Effect, crossed_effect, seed_effect
 from grid.analysis.moderation import Moderation, moderate
 from grid.analysis.summaries import trials_of
 from grid.formats import plural
+from grid.questions.measures import MEASURES
 from grid.questions.study import Study
+from grid.tables.fit import DIRECTION
 
 RightAnswers = Mapping[str, npt.NDArray[np.bool_]]
 """For each trial that is ok, by fingerprint: which test images it is right about, `(N,) bool`."""
@@ -181,7 +182,7 @@ class Evidence:
     def _curves(self, first: int, second: int, seed: int, curve: str) -> tuple[npt.NDArray[np.float64], ...]:
         keys = (str(self.arms[arm].trials.loc[seed, "fingerprint"]) for arm in (first, second))
         return tuple(
-            self.epochs[key].sort_values("epoch")[curve].to_numpy(dtype=float) * (-1 if curve.endswith("loss") else 1)
+            self.epochs[key].sort_values("epoch")[curve].to_numpy(dtype=float) * (-1 if MEASURES[curve].is_loss else 1)
             for key in keys
         )
 

@@ -42,6 +42,7 @@ from scipy import stats
 from grid.analysis.inference import ALPHA, holm
 from grid.analysis.summaries import trials_of
 from grid.formats import plural
+from grid.questions.fields import flat
 from grid.questions.study import Axis, Study
 
 Kind = Literal["axis", "together", "seeds"]
@@ -236,7 +237,7 @@ def _missing(num_arms: int, cells: Cells) -> list[str]:
 
 def _followers(study: Study) -> list[str]:
     """The settings that change with an axis, to which what it explains may be due as well."""
-    configs = pd.json_normalize([arm.config.model_dump() for arm in study.arms]).map(repr)
+    configs = pd.DataFrame([dict(flat(arm.config.model_dump())) for arm in study.arms]).map(repr)
     varied = configs.loc[:, configs.nunique() > 1]
     notes: dict[str, str] = {}
     for axis in study.axes:

@@ -1,6 +1,6 @@
 """Summaries of arms over seeds, and curves.
 
-Everything here is pure: tables in, values out. Tables are the Parquet tables as pandas frames (`grid.records.tables`).
+Everything here is pure: tables in, values out. Tables are the Parquet tables as pandas frames (`grid.tables.tables`).
 An interval is always the two-sided 95 % t-interval for a mean over seeds, and does not exist for fewer than two seeds.
 """
 
@@ -12,15 +12,13 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from grid.questions.measures import CURVES, MEASURES
 from grid.questions.study import Study
+from grid.records.status import STATUSES
 
 CONFIDENCE = 0.95
-MEASURES = ("val_acc", "test_acc", "test_loss", "train_acc")
+SUMMARISED = tuple(name for name, measure in MEASURES.items() if measure.is_summarised)
 """Final measures of a trial that arms are summarised by."""
-CURVES = ("train_loss", "train_acc", "val_loss", "val_acc")
-"""Measures of an epoch."""
-STATUSES = ("ok", "stopped", "diverged", "out_of_memory", "error", "not_run")
-"""Every way a planned cell can stand."""
 SPREAD = ("mean", "sd", "min", "max", "low", "high")
 """What is known of a measure over seeds; `low` and `high` are the ends of the interval."""
 
@@ -48,8 +46,8 @@ def arm_summaries(trials: pd.DataFrame, study: Study) -> pd.DataFrame:
     """One row an arm, in the study's order, also for arms of which nothing is ok.
 
     Columns: `arm`, `label`, `planned` (trials), one count for each of `STATUSES`, `reasons` (distinct, of trials that
-    are not ok, one a line), `num_parameters`, `wall_s` (mean of ok trials), and for each of `MEASURES`, over the seeds
-    that are ok, `<measure>_n` and `<measure>_<what>` with each of `SPREAD`; NaN where that does not exist.
+    are not ok, one a line), `num_parameters`, `wall_s` (mean of ok trials), and for each of `SUMMARISED`, over the
+    seeds that are ok, `<measure>_n` and `<measure>_<what>` with each of `SPREAD`; NaN where that does not exist.
     """
     mine = shown_trials(trials, study)
     arms = pd.RangeIndex(len(study.arms), name="arm")
@@ -64,7 +62,7 @@ def arm_summaries(trials: pd.DataFrame, study: Study) -> pd.DataFrame:
             reasons.reindex(arms, fill_value="").rename("reasons"),
             mine.groupby("arm")["num_parameters"].max().reindex(arms).astype(float),
             ok.groupby("arm")["wall_s"].mean().reindex(arms).astype(float),
-            _spread(ok, ["arm"], MEASURES).reindex(arms),
+            _spread(ok, ["arm"], SUMMARISED).reindex(arms),
         ],
         axis=1,
     )
@@ -75,16 +73,6 @@ def ranking(summaries: pd.DataFrame) -> list[int]:
     """Arms from the highest mean validation accuracy down; equal ones in the study's order, those without any last."""
     order = summaries.sort_values("val_acc_mean", ascending=False, kind="stable", na_position="last")
     return [int(arm) for arm in order["arm"]]
-
-
-def best_arm(trials: pd.DataFrame, study: Study) -> int | None:
-    """The arm of the highest mean validation accuracy, among those of which no seed diverged; None if there is none.
-
-    The mean of the other seeds of one that diverged would flatter it.
-    """
-    summaries = arm_summaries(trials, study)
-    steady = summaries[(summaries["val_acc_n"] > 0) & (summaries["diverged"] == 0)]
-    return None if steady.empty else ranking(steady)[0]
 
 
 def curves(trials: pd.DataFrame, epochs: pd.DataFrame, study: Study) -> pd.DataFrame:

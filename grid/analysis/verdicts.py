@@ -24,7 +24,7 @@ from grid.analysis.family import Finding, Looks, judge, seeds_needed
 from grid.analysis.hypotheses import hypothesis_of
 from grid.analysis.winners import may_be_best
 from grid.formats import quoted
-from grid.questions.claims import Claim, claim_arms
+from grid.questions.claims import Claim
 from grid.questions.study import Study
 
 Verdict = Literal["reproduced", "practically equal", "refuted", "inconclusive", "not comparable"]
@@ -243,7 +243,7 @@ def _nothing_to_test(claim: Claim, evidence: Evidence) -> str:
     """Why none of a claim's arms can be compared."""
     reasons = (
         f"{quoted(evidence.study.arms[arm].label)} {why}"
-        for arm in claim_arms(evidence.study, claim)
+        for arm in claim.statement.arms(evidence.study)
         if (why := evidence.arms[arm].why_not)
     )
     return "; ".join(list(dict.fromkeys(reasons))[:3]) or "there is nothing to compare it with"

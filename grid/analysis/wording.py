@@ -6,23 +6,15 @@ from typing import Any
 
 from grid.analysis.estimates import Estimate
 from grid.analysis.verdicts import ClaimVerdict
-from grid.formats import NOTHING, number, percent, plural, quoted, seconds, signed
+from grid.formats import NOTHING, duration, number, percent, plural, quoted, signed
+from grid.questions.measures import MEASURES
 from grid.questions.study import Study
 
-MEASURES = {
-    "val_acc": "validation accuracy",
-    "test_acc": "test accuracy",
-    "test_loss": "test loss",
-    "train_acc": "train accuracy",
-    "train_loss": "train loss",
-    "val_loss": "validation loss",
-}
 OVER = {
     "seeds": ", over seeds on these very images",
     "images": ", over images for these very trainings",
     "both": ", over seeds and images",
 }
-LOSSES = {"test_loss", "train_loss", "val_loss"}
 
 
 def verdict_in_words(verdict: ClaimVerdict, study: Study) -> str:
@@ -41,7 +33,7 @@ def verdict_in_words(verdict: ClaimVerdict, study: Study) -> str:
             return f"{labels[0]} against {labels[1]}: {difference_in_words(seen)}{corrected}.{_little(verdict)}"
         case "delay":
             when = f"{number(abs(seen.effect.mean), 1)} epochs {'later' if seen.effect.mean > 0 else 'earlier'}"
-            what = f"{labels[0]} comes to the same {MEASURES[seen.subject.measure]} {when} than {labels[1]}"
+            what = f"{labels[0]} comes to the same {MEASURES[seen.subject.measure].words} {when} than {labels[1]}"
             if seen.interval is None and seen.effect.num_seeds > 1:
                 seeds = plural(seen.effect.num_seeds, "seed")
                 return f"{what}, as far as training went, on each of {seeds}; a coin a seed{corrected}."
@@ -49,14 +41,13 @@ def verdict_in_words(verdict: ClaimVerdict, study: Study) -> str:
         case "roughness":
             size = number(100 * abs(seen.effect.mean), 1)
             more = "more" if seen.effect.mean > 0 else "less"
-            what = f"{labels[0]} goes back on {size} % {more} of its way in {MEASURES[seen.subject.measure]}"
+            what = f"{labels[0]} goes back on {size} % {more} of its way in {MEASURES[seen.subject.measure].words}"
             return f"{what} than {labels[1]}: {_interval(seen, 100)}{corrected}."
         case "level":
             value = level_in_words(float(seen.effect.mean), seen.subject.measure)
-            scale = 1 if seen.subject.measure in LOSSES else 100
-            over = OVER[seen.subject.over]
-            what = f"{labels[0]} is at {value} {MEASURES[seen.subject.measure]}"
-            return f"{what}: {_interval(seen, scale)}{over}{corrected}."
+            scale = 1 if MEASURES[seen.subject.measure].is_loss else 100
+            what = f"{labels[0]} is at {value} {MEASURES[seen.subject.measure].words}"
+            return f"{what}: {_interval(seen, scale)}{OVER[seen.subject.over]}{corrected}."
         case "fit":
             hits, of = round(seen.effect.mean * seen.effect.num_seeds), plural(seen.effect.num_seeds, "seed")
             return f"{labels[0]} is {seen.subject.measure} on {hits} of {of}{corrected}."
@@ -82,7 +73,7 @@ def advice_in_words(verdict: ClaimVerdict) -> str:
     if verdict.advice is None:
         return "How many seeds would decide it can't be known yet; a few more would tell."
     advice = verdict.advice
-    took = "" if math.isnan(advice.train_s) else f", {seconds(advice.train_s)} of training"
+    took = "" if math.isnan(advice.train_s) else f", {duration(advice.train_s)} of training"
     return f"About {advice.seeds:,} seeds would decide it ({plural(advice.trials, 'more trial')}{took})."
 
 
@@ -117,7 +108,7 @@ def pair_in_words(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 def level_in_words(value: float, measure: str) -> str:
     """A measure as a person reads it."""
-    return number(value, 3) if measure in LOSSES else percent(value)
+    return number(value, 3) if MEASURES[measure].is_loss else percent(value)
 
 
 def p_in_words(p: float) -> str:
@@ -129,6 +120,6 @@ def _interval(seen: Estimate, scale: float) -> str:
     assert seen.effect is not None
     if seen.interval is None:
         return plural(seen.effect.num_seeds, "seed")
-    decimals = 3 if seen.subject.measure in LOSSES and seen.subject.kind == "level" else 1
+    decimals = 3 if seen.subject.kind == "level" and MEASURES[seen.subject.measure].is_loss else 1
     low, high = (number(scale * end, decimals) for end in seen.interval)
     return f"95 % interval {low} to {high}, {plural(seen.effect.num_seeds, 'seed')}"

@@ -28,8 +28,8 @@ from cifar_models.config import TrainConfig
 from grid.errors import UserError
 from grid.execution.schedule import Job
 from grid.formats import plural, status_words
-from grid.records.ledger import Status
 from grid.records.plan import Standing
+from grid.records.status import FAILURES, Status
 
 REDUCTION = 2
 """One cell in so many goes on from a rung. One in three, after a ninth and a third of the epochs, saves 2 to 7 % of a
@@ -119,6 +119,9 @@ class AshaSchedule:
             UserError: As from `cell_rungs`.
         """
         self._cells = tuple(dict(cell) for cell in cells)
+        self.trials: Mapping[str, TrainConfig] = {
+            fingerprint: config for cell in self._cells for fingerprint, config in cell.items()
+        }
         budgets = [next(iter(cell.values())).epochs for cell in self._cells]
         self._rungs = tuple(ladder[:-1] for ladder in cell_rungs(budgets, reduction, comparisons))
         self._num_rungs = len(self._rungs[0])
@@ -150,7 +153,7 @@ class AshaSchedule:
         sound = tuple(takewhile(math.isfinite, val_acc))
         # the epoch in which it failed is none that it reached: else two seeds could reach a rung in one order only
         self._val_acc[fingerprint] = sound[: len(val_acc) - 1] if status == "diverged" else sound
-        if status not in ("ok", "stopped"):
+        if status in FAILURES:
             self._failures[fingerprint] = status_words(status)
         elif len(sound) < len(val_acc):
             self._failures[fingerprint] = "its accuracy is not a number"

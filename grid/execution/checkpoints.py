@@ -15,12 +15,16 @@ from pathlib import Path
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
-from pydantic import ValidationError
 
 from cifar_models.checkpoint import CheckpointError, TrainState, pack_state, restore, unpack
 from cifar_models.records import EpochRecord
 from grid.errors import UserError
-from grid.records.files import write_whole
+from grid.records.files import Folder
+
+MAX_BYTES = 16 * 2**30
+"""Of a checkpoint that is read: a billion weights in fp32, and an optimizer's three numbers for each."""
+
+STATE = "state.safetensors"
 
 
 class StorageError(UserError):
@@ -32,14 +36,18 @@ class CheckpointStore:
 
     Attributes:
         url: Where they are; of a local path the absolute form, as workers run in folders of their own.
+        files: The same as a folder, whose content is reached through no link; None if it is no local path.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, place: str | Folder) -> None:
+        """Takes a path or URL that a user chose, or a folder below the results, which may be a stranger's."""
+        self.url = place if isinstance(place, str) else str(place.path)
+        self.files = None if isinstance(place, str) else place.absolute()
         with self._reported("used"):
             file_system, path = self._open()
         if isinstance(file_system, LocalFileSystem):
             self.url = path
+            self.files = self.files or Folder(Path(path))
 
     def save(self, fingerprint: str, state: TrainState, epochs: Sequence[EpochRecord]) -> None:
         """Keeps the state of a trial and its curves so far, in place of earlier ones.
@@ -75,8 +83,8 @@ class CheckpointStore:
                 return ()
             epochs = tuple(EpochRecord.model_validate(record) for record in json.loads(metadata["epochs"]))
             restore(state, tensors, metadata)
-        except (CheckpointError, ValidationError):
-            return ()  # damaged, or of an older version: as good as none
+        except (CheckpointError, LookupError, TypeError, ValueError, RecursionError):
+            return ()  # damaged, forged, or of an older version: as good as none
         return epochs
 
     def remove(self, fingerprint: str) -> None:
@@ -102,12 +110,12 @@ class CheckpointStore:
             self._remove(name)
 
     def _write(self, name: str, data: bytes) -> None:
-        file_system, root = self._open()
-        path = f"{root}/{name}/state.safetensors"
-        file_system.makedirs(f"{root}/{name}", exist_ok=True)
-        if isinstance(file_system, LocalFileSystem):
-            write_whole(Path(path), data)
+        if self.files is not None:
+            self.files.write(f"{name}/{STATE}", data)
             return
+        file_system, root = self._open()
+        path = f"{root}/{name}/{STATE}"
+        file_system.makedirs(f"{root}/{name}", exist_ok=True)
         unfinished = f"{path}-{uuid.uuid4().hex}"
         try:
             file_system.pipe_file(unfinished, data)
@@ -118,14 +126,19 @@ class CheckpointStore:
             raise
 
     def _read(self, name: str) -> bytes | None:
-        file_system, root = self._open()
         try:
-            data: bytes = file_system.cat_file(f"{root}/{name}/state.safetensors")
+            if self.files is not None:
+                return self.files.read(f"{name}/{STATE}", MAX_BYTES)
+            file_system, root = self._open()
+            data: bytes = file_system.cat_file(f"{root}/{name}/{STATE}")
         except FileNotFoundError:
             return None
         return data
 
     def _remove(self, name: str) -> None:
+        if self.files is not None:
+            self.files.remove(name)
+            return
         file_system, root = self._open()
         with contextlib.suppress(FileNotFoundError):
             file_system.rm(f"{root}/{name}", recursive=True)
@@ -140,7 +153,9 @@ class CheckpointStore:
             yield
         except Exception as error:  # every file system has exceptions of its own
             reason = " ".join(str(getattr(error, "strerror", None) or error).split()) or type(error).__name__
+            remedy = "give a folder or URL that every node can reach and write"
+            if isinstance(error, ImportError):
+                remedy = "its file system is not installed: for s3://, pip install 'cifar-grid[s3]' on every node"
             raise StorageError(
-                f"checkpoint storage {self.url}: can't be {action} ({reason[:200]}); "
-                "give a folder or URL that every node can reach and write"
+                f"checkpoint storage {self.url}: can't be {action} ({reason[:200]}); {remedy}"
             ) from error

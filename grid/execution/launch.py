@@ -17,6 +17,7 @@ from cifar_models.data import Dataset
 from grid.errors import LostClusterError
 from grid.execution.checkpoints import CheckpointStore, StorageError
 from grid.execution.interrupt import interruptible
+from grid.execution.memory_kills import MemoryKills, have_risen
 from grid.execution.nodes import node_reports
 from grid.execution.progress import ProgressDisplay
 from grid.execution.ray_cluster import (
@@ -26,11 +27,13 @@ from grid.execution.ray_cluster import (
     num_pending_trials,
     ray_cluster,
 )
-from grid.execution.resources import Resources, Share
+from grid.execution.resources import Resources
 from grid.execution.schedule import Job, Schedule
 from grid.execution.trial import Recorder, run_trial
 from grid.execution.tuning import InterruptibleFIFO, RunWatcher, ScheduleSearcher, Silence, name_trial
-from grid.records.ledger import Ledger, Status, TrialRecord
+from grid.records.ledger import Ledger, TrialRecord
+from grid.records.lock import Fence
+from grid.records.status import Status
 
 MAX_WORKER_LOSSES = 2
 """Times a trial is started again after its process or node was lost; its own errors are never retried in a run."""
@@ -44,6 +47,7 @@ def train_all(
     display: ProgressDisplay,
     *,
     keep_weights: bool = False,
+    fence: Fence | None = None,
 ) -> bool:
     """Trains what a schedule hands out, on the Ray cluster that there is or on one started here for the time being.
 
@@ -54,6 +58,7 @@ def train_all(
         resources: What each may use, and where checkpoints are kept.
         display: Shows the progress.
         keep_weights: Whether the ledger gets the final weights of the trials, too.
+        fence: Tells whether the ledger is still this run's; None if nobody else can write there.
 
     Returns:
         Whether the schedule came to its end; not if the user interrupted it and running trials were let finish.
@@ -64,20 +69,20 @@ def train_all(
         OSError: A trial could not be committed, as when the disk is full.
         KeyboardInterrupt: The user wants the end at once. Finished trials are kept, and checkpoints of the others.
     """
-    store = CheckpointStore(resources.checkpoints or str(ledger.root.resolve().parent / "checkpoints"))
+    store = CheckpointStore(resources.checkpoints or ledger.files.beside("checkpoints"))
     with ray_cluster(), interruptible() as interruption:
-        share_of = prepare(resources, store)
+        resources = prepare(resources, store)
         watcher = RunWatcher(schedule, display, interruption, partial(record_lost, ledger, dataset.fingerprint))
         trainable = tune.with_parameters(
             run_trial,
             dataset=dataset,
-            recorder=_start_recorder(ledger),
+            recorder=_start_recorder(ledger, fence),
             store=store,
             resources=resources,
             keep_weights=keep_weights,
         )
         try:
-            run_tune(trainable, ScheduleSearcher(schedule, share_of, interruption), watcher, resources.max_trials)
+            run_tune(trainable, resources, ScheduleSearcher(schedule, interruption), watcher)
         except RayError as error:
             raise LostClusterError(
                 f"Ray was lost ({type(error).__name__}); finished trials are kept: run the same command again to go on"
@@ -89,24 +94,24 @@ def train_all(
     return not interruption.requested
 
 
-def prepare(resources: Resources, store: CheckpointStore) -> Callable[[Job], Share]:
+def prepare(resources: Resources, store: CheckpointStore) -> Resources:
     """Checks on the cluster what would otherwise go wrong hours later, and sets how many trials wait in Tune.
 
     Returns:
-        What the trial of a job may use.
+        The resources with the GPUs that a trial has on this cluster, unless the user chose.
 
     Raises:
         UserError: A trial asks for more than any node has, or a node can't use the checkpoint storage.
     """
     nodes = alive_nodes()
-    gpus = has_gpus(nodes)
-    shares = resources.shares(gpus)
+    resources = resources.settled(has_gpus(nodes))
+    shares = resources.shares()
     for share in shares:
         check_a_trial_fits(nodes, share)
     if resources.checkpoints is not None:
         check_storage(store)
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(num_pending_trials(nodes, shares))
-    return lambda job: resources.share(job.config.model.architecture, gpus)
+    return resources
 
 
 def check_storage(store: CheckpointStore) -> None:
@@ -121,24 +126,38 @@ def check_storage(store: CheckpointStore) -> None:
             raise StorageError(f"node {node}: {problem}")
 
 
-def explain_loss(error: str) -> str:
-    """One line of what Ray says of a trial whose process is gone.
+def explain_loss(error: str, before: MemoryKills | None) -> tuple[Status, str]:
+    """How a trial ended whose process is gone, and one line that says why.
 
-    Of an exception that is the last line, as in any traceback; of a lost process or node it is the first.
+    Args:
+        error: What Ray said. Of an exception its last line tells, as in any traceback; of a lost process or node the
+            first one does, and whether the kernel killed it Ray can only guess.
+        before: The count of the kernel's kills that the trial had read last; None if it never came to that.
     """
     lines = [line.strip() for line in error.splitlines() if line.strip()]
-    told = lines[-1] if any(line.startswith("File ") for line in lines) else lines[0]
-    return f"{told} (tried {MAX_WORKER_LOSSES + 1} times)"
+    tries = f"(tried {MAX_WORKER_LOSSES + 1} times)"
+    if "low on memory" in error:
+        return "out_of_memory", f"{lines[0]} {tries}"
+    if any(line.startswith("File ") for line in lines):
+        return "error", f"{lines[-1]} {tries}"
+    if before is not None and have_risen(before):
+        return "out_of_memory", (
+            f"the kernel killed it because memory ran out on {before.host} {tries}: give it more memory, run fewer "
+            "trials at once (--max-trials-at-once), or make the network or the batch smaller"
+        )
+    return "error", f"{lines[0]} {tries}"
 
 
-def record_lost(ledger: Ledger, data_fingerprint: str, job: Job, error: str) -> Status:
+def record_lost(
+    ledger: Ledger, data_fingerprint: str, job: Job, error: str, memory_kills: MemoryKills | None
+) -> Status:
     """Commits a trial that could not do so itself, because its process was gone; returns its status."""
-    status: Status = "out_of_memory" if "low on memory" in error else "error"
+    status, reason = explain_loss(error, memory_kills)
     ledger.commit(
         TrialRecord(
             fingerprint=job.fingerprint,
             status=status,
-            reason=explain_loss(error),
+            reason=reason,
             traceback=error if status == "error" else None,  # of memory Ray lists every program of the machine
             config=job.config,
             data_fingerprint=data_fingerprint,
@@ -152,18 +171,23 @@ def record_lost(ledger: Ledger, data_fingerprint: str, job: Job, error: str) -> 
 
 
 def run_tune(
-    trainable: Callable[..., None], searcher: ScheduleSearcher, watcher: RunWatcher, max_trials: int | None
+    trainable: Callable[..., None], resources: Resources, searcher: ScheduleSearcher, watcher: RunWatcher
 ) -> None:
     """Runs Tune until the searcher is finished."""
+
+    def place_of(tune_config: dict[str, Job]) -> tune.PlacementGroupFactory:
+        share = resources.share(tune_config["job"].config.model.architecture)
+        return tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}])
+
     with tempfile.TemporaryDirectory(prefix="cifar-grid-tune-") as scratch:
         tune.Tuner(
-            tune.with_resources(trainable, _resources_of),
+            tune.with_resources(trainable, place_of),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=InterruptibleFIFO(searcher.interruption),
                 num_samples=-1,
                 reuse_actors=True,
-                max_concurrent_trials=max_trials,
+                max_concurrent_trials=resources.max_trials,
                 trial_name_creator=name_trial,
                 trial_dirname_creator=name_trial,
             ),
@@ -177,13 +201,8 @@ def run_tune(
         ).fit()
 
 
-def _resources_of(tune_config: dict[str, str]) -> tune.PlacementGroupFactory:
-    share = Share.model_validate_json(tune_config["share"])
-    return tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}])
-
-
-def _start_recorder(ledger: Ledger) -> Any:
+def _start_recorder(ledger: Ledger, fence: Fence | None) -> Any:
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     # killed, it starts again, and what it was told is told again: to commit a trial twice changes nothing
     options = {"num_cpus": 0, "scheduling_strategy": here, "max_restarts": -1, "max_task_retries": -1}
-    return ray.remote(Recorder).options(**options).remote(ledger.root.resolve())
+    return ray.remote(Recorder).options(**options).remote(Ledger(ledger.files.absolute()), fence)

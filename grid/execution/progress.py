@@ -8,6 +8,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from grid.formats import duration
+from grid.records.status import FAILURES
+
 PLAIN_INTERVAL_S = 10.0
 """Seconds between plain lines, so that a log of a long run stays readable."""
 
@@ -68,16 +71,16 @@ class RunState:
         """The whole state in one line."""
         total, done = len(self.budgets), len(self.ended)
         running = sum(f not in self.ended for f in self.epochs)
-        failed = sum(status not in ("ok", "stopped") for status in self.ended.values())
+        failed = sum(status in FAILURES for status in self.ended.values())
         parts = [f"{done}/{total} trials done", f"{running} running", f"{total - done - running} left"]
         if failed:
             parts.append(f"{failed} not ok")
         if self.best is not None:
             parts.append(f"best val {100 * self.best[0]:.1f} % ({self.names.get(self.best[1], self.best[1][:8])})")
         left = self.seconds_left
-        parts.append(f"{duration(self.clock() - self.started)} gone")
+        parts.append(f"{duration(self.clock() - self.started, 0)} gone")
         if left is not None and done < total:
-            parts.append(f"about {duration(left)} left")
+            parts.append(f"about {duration(left, 0)} left")
         return " · ".join(parts)
 
 
@@ -111,11 +114,3 @@ class ProgressDisplay:
     def say(self, line: str) -> None:
         """Prints a line, in a terminal above the live one."""
         self.console.print(line, soft_wrap=True, highlight=False)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person says them: `48 s`, `12 min`, `3 h 05 min`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -2,6 +2,10 @@
 
 import logging
 import os
+import re
+import signal
+import socket
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +13,8 @@ from typing import Any
 
 import ray
 import yaml
+from ray._private.services import get_ray_address_from_environment
+from ray.exceptions import RayError
 
 from cifar_models.device import WORKER_ENVIRONMENT
 from grid.errors import UserError
@@ -20,30 +26,131 @@ AUTOSCALING_CONFIG = Path("~/ray_bootstrap_config.yaml").expanduser()
 AUTOSCALING_PENDING = 200
 """Trials that wait where an autoscaler looks at how many do, to decide how many nodes it starts."""
 
+ANSWER_S = 5.0
+"""Seconds in which the head of a cluster has to answer."""
+
+HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+"""What a client of gRPC says first, and an empty frame of settings. Source: RFC 9113, 3.4."""
+
 
 @contextmanager
 def ray_cluster() -> Iterator[None]:
     """Connects to the cluster of this node or of RAY_ADDRESS, or starts one here for the time being.
 
     Inside another of its kind it changes nothing.
+
+    Raises:
+        UserError: There is no cluster where it is said to be, or it is of another version, or none can be started.
     """
     if ray.is_initialized():
         yield
         return
+    address = cluster_address()
+    if address is not None:
+        check_address(address)
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"  # no CSV, JSON and TensorBoard file for each trial
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # it would stop running trials at once
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"  # the new output has a banner even where it is told to be silent
-    ray.init(
-        runtime_env={"env_vars": WORKER_ENVIRONMENT},
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        include_dashboard=False,
-    )
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a trial's failure is a row, with its traceback
     try:
+        _connect(address)
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a trial's failure is a row, with its traceback
         yield
     finally:
         ray.shutdown()
+
+
+def cluster_address() -> str | None:
+    """Where a cluster is said to be: by RAY_ADDRESS, or by what `ray start` noted here; None to start one here.
+
+    Raises:
+        UserError: RAY_ADDRESS is no address, or `auto` while no cluster runs here.
+    """
+    given = os.environ.get("RAY_ADDRESS", "")
+    if given == "local":
+        return None
+    if given.startswith("ray://"):
+        raise UserError(
+            f"RAY_ADDRESS={given}: is for Ray's client, which can't write the results here; run on a node of the "
+            "cluster with RAY_ADDRESS=HOST:6379, or from here with ray submit"
+        )
+    if given not in ("", "auto"):
+        found = re.fullmatch(r"(?:\[[\w:.%]+\]|[\w.-]+):([0-9]{1,5})", given, re.ASCII)
+        if not found or int(found[1]) >= 2**16:
+            raise UserError(
+                f"RAY_ADDRESS={given.strip()}: is not HOST:PORT, auto or local; ray start --head prints the address, "
+                "such as 10.0.0.1:6379; or unset RAY_ADDRESS, to use this machine alone"
+            )
+        return given
+    try:
+        noted: str | None = get_ray_address_from_environment(given or None, None)  # type: ignore[arg-type]
+    except ConnectionError:
+        raise UserError(
+            "RAY_ADDRESS=auto: no cluster runs on this machine; start one with ray start --head, or unset RAY_ADDRESS"
+        ) from None
+    return noted
+
+
+def check_address(address: str) -> None:
+    """Asks whether what answers at HOST:PORT may be Ray; Ray itself would try for a quarter of an hour.
+
+    Raises:
+        UserError: Nothing answers, or something else than Ray.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S) as connection:
+            connection.settimeout(ANSWER_S)
+            connection.sendall(HTTP2_GREETING)
+            answer = connection.recv(4)
+    except (OSError, OverflowError, UnicodeError) as error:
+        raise UserError(_no_cluster(address, getattr(error, "strerror", None) or str(error))) from error
+    if answer[3:] != b"\x04":  # a server of gRPC begins with its settings, too
+        raise UserError(_no_cluster(address, "something else than Ray answers there"))
+
+
+def _no_cluster(address: str, reason: str) -> str:
+    if os.environ.get("RAY_ADDRESS", "") in ("", "auto"):
+        mend = "if it has ended, make Ray forget it with ray stop, or use this machine alone with RAY_ADDRESS=local"
+        return f"no cluster at {address}, where ray start has noted one ({reason}); {mend}"
+    mend = "start one there with ray start --head, or unset RAY_ADDRESS, to use this machine alone"
+    return f"no cluster at RAY_ADDRESS={address} ({reason}); {mend}"
+
+
+def _connect(address: str | None) -> None:
+    """Connects to a cluster, or starts one; signals are handled as before when this returns.
+
+    Raises:
+        UserError: Ray can't be used, with what it says of it.
+        KeyboardInterrupt: SIGTERM came, which Ray takes for itself while it starts.
+    """
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(
+            runtime_env={"env_vars": WORKER_ENVIRONMENT},
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            include_dashboard=False,
+        )
+    except SystemExit:
+        raise KeyboardInterrupt from None
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        raise UserError(_explain(error, address)) from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+
+
+def _explain(error: Exception, address: str | None) -> str:
+    """One line of what Ray says when it can't start or connect."""
+    said = " ".join(str(error).split())
+    if versions := re.search(r"started with: Ray: (\S+) Python: (\S+) This .* Ray: (\S+) Python: (\S+)", said):
+        ray_there, python_there, ray_here, python_here = versions.groups()
+        return (
+            f"the cluster at {address} runs Ray {ray_there} on Python {python_there}, and this is Ray {ray_here} on "
+            f"Python {python_here}: install the same on all nodes, or unset RAY_ADDRESS, to use this machine alone"
+        )
+    where = f"at {address} can't be used" if address else "can't be started here"
+    return f"Ray {where} ({said[:300]})"
 
 
 def alive_nodes() -> list[dict[str, Any]]:

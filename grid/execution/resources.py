@@ -1,12 +1,18 @@
 """What trials may use. None of it decides their numbers but the threads, which all trials of an architecture share."""
 
-from collections.abc import Mapping
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
-from pydantic import AfterValidator
+from cyclopts import Parameter
+from pydantic import AfterValidator, Field, model_validator
 
-from cifar_models.config import Frozen
+from cifar_models.config import Architecture, Frozen
+
+
+def expand_home(path: Path) -> Path:
+    """What `~` stands for, which a shell leaves alone inside quotes and after `=`."""
+    return Path(os.path.expanduser(path))
 
 
 class Share(Frozen):
@@ -26,37 +32,98 @@ class Share(Frozen):
         return max(1, int(self.cpus))
 
 
-class Resources(Frozen):
-    """What trials may use, how many run at once, and where they keep what outlives their process.
+class ArchitectureShare(Share):
+    """What one trial of an architecture may use; also read from text such as `resnet50=4,1`.
 
     Attributes:
-        cpus: CPUs a trial.
-        gpus: GPUs a trial. If None, one where the cluster has any.
-        by_architecture: CPUs and GPUs a trial of some architectures, by name, where those of the others don't suit. A
-            worker is reused only for trials of the same share, so each change of it costs the start of one.
-        max_trials: Most trials at once; as many as fit if None.
-        weights_dir: Where published weights are looked for, on every node, before they are downloaded; workers run in
-            folders of their own, so it is made absolute.
-        checkpoints: Path or URL, of any kind that fsspec knows, of the checkpoints of trials under way; a folder
-            beside the ledger if None.
+        architecture: Its name.
+    """
+
+    architecture: Architecture
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, given: object) -> object:
+        """The fields of `ARCHITECTURE=CPUS,GPUS`; what is no text is left as it is."""
+        if not isinstance(given, str):
+            return given
+        name, _, numbers = given.partition("=")
+        try:
+            cpus, gpus = (float(number) for number in numbers.split(","))
+            if name not in get_args(Architecture) or not (0 < cpus < 10_000 and 0 <= gpus < 10_000):
+                raise ValueError
+        except ValueError:
+            known = ", ".join(get_args(Architecture))
+            raise ValueError(
+                f"{given!r} is not ARCHITECTURE=CPUS,GPUS, such as resnet50=4,1; architectures are {known}"
+            ) from None
+        return {"architecture": name, "cpus": cpus, "gpus": gpus}
+
+
+@Parameter(name="*")
+class Storage(Frozen):
+    """Where trials keep what outlives their process.
+
+    Attributes:
+        checkpoints: Path or URL that all nodes see, for trials that shall survive their node; any that fsspec knows. A
+            folder in the results folder if not given.
+    """
+
+    checkpoints: str | None = None
+
+
+class Resources(Storage):
+    """What trials may use, and how many run at once.
+
+    A worker is reused only for trials of the same share, so each change of it costs the start of one. Workers run in
+    folders of their own, so the folder of weights is made absolute.
+
+    Attributes:
+        gpus: GPUs a trial; a fraction shares one. One if this machine has any.
+        cpus: CPUs a trial; also its number of threads.
+        by_architecture: ARCHITECTURE=CPUS,GPUS a trial, such as resnet50=4,1; may be repeated.
+        max_trials: Most trials at once; as many as fit if not given.
+        weights_dir: Where files of published weights are, on every node, before they are downloaded.
         checkpoint_interval_s: Seconds between two checkpoints of a trial.
     """
 
-    cpus: float = 1
-    gpus: float | None = None
-    by_architecture: Mapping[str, tuple[float, float]] = {}
-    max_trials: int | None = None
-    weights_dir: Annotated[Path, AfterValidator(Path.resolve)] | None = None
-    checkpoints: str | None = None
-    checkpoint_interval_s: float = 60.0
+    gpus: Annotated[float | None, Parameter(name="--gpus-per-trial")] = Field(default=None, ge=0)
+    cpus: Annotated[float, Parameter(name="--cpus-per-trial")] = Field(default=1, ge=0.01)
+    by_architecture: Annotated[
+        tuple[ArchitectureShare, ...],
+        Parameter(name="--resources", n_tokens=1, metavar="ARCHITECTURE=CPUS,GPUS", show_default=False),
+    ] = ()
+    max_trials: Annotated[int | None, Parameter(name="--max-trials-at-once")] = Field(default=None, ge=1)
+    weights_dir: Annotated[Path, AfterValidator(lambda path: expand_home(path).resolve())] | None = None
+    checkpoint_interval_s: Annotated[float, Parameter(parse=False)] = 60.0
 
-    def share(self, architecture: str, cluster_has_gpus: bool) -> Share:
-        """What a trial of an architecture may use."""
-        if architecture in self.by_architecture:
-            cpus, gpus = self.by_architecture[architecture]
-            return Share(cpus=cpus, gpus=gpus)
-        return Share(cpus=self.cpus, gpus=float(cluster_has_gpus) if self.gpus is None else self.gpus)
+    @property
+    def on_gpu(self) -> bool | None:
+        """Whether trials run on GPUs; None if that hangs on the machine."""
+        return None if self.gpus is None else self.gpus > 0
 
-    def shares(self, cluster_has_gpus: bool) -> list[Share]:
+    def settled(self, has_gpus: bool) -> "Resources":
+        """The same with a number of GPUs: one a trial where there are any, unless the user chose.
+
+        Args:
+            has_gpus: Whether there are any where the trials run.
+        """
+        return self if self.gpus is not None else self.model_copy(update={"gpus": float(has_gpus)})
+
+    def share(self, architecture: str) -> Share:
+        """What a trial of an architecture may use; no GPU before that is settled."""
+        for own in reversed(self.by_architecture):  # what is said last holds
+            if own.architecture == architecture:
+                return Share(cpus=own.cpus, gpus=own.gpus)
+        return Share(cpus=self.cpus, gpus=self.gpus or 0.0)
+
+    def shares(self) -> list[Share]:
         """Every share that a trial could have, each once."""
-        return list(dict.fromkeys(self.share(name, cluster_has_gpus) for name in ("", *self.by_architecture)))
+        return list(dict.fromkeys(self.share(name) for name in self._names()))
+
+    def num_threads(self) -> dict[str, int]:
+        """Threads a trial, by architecture; `other` for those that are not named."""
+        return {name: self.share(name).num_threads for name in self._names()}
+
+    def _names(self) -> tuple[str, ...]:
+        return ("other", *(own.architecture for own in self.by_architecture))

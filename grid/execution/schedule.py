@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from cifar_models.config import Frozen, TrainConfig
-from grid.records.ledger import Status
+from grid.records.status import Status
 
 
 class Job(Frozen):
@@ -23,7 +23,13 @@ class Job(Frozen):
 
 
 class Schedule(Protocol):
-    """Hands out jobs, and learns how each ended."""
+    """Hands out jobs, and learns how each ended.
+
+    Attributes:
+        trials: What it may hand out, by fingerprint.
+    """
+
+    trials: Mapping[str, TrainConfig]
 
     def next_job(self) -> Job | None:
         """The job to start next; None if there is nothing to start at the moment."""
@@ -46,6 +52,7 @@ class Queue:
     """A schedule that hands out every trial once, in order, each to its end: the plain grid."""
 
     def __init__(self, trials: Mapping[str, TrainConfig]) -> None:
+        self.trials = trials
         self._waiting = deque(trials.items())
 
     def next_job(self) -> Job | None:

@@ -19,19 +19,32 @@ from cifar_models.models import build_model, count_parameters
 from cifar_models.records import EpochRecord, TestRecord
 from cifar_models.train import start, train
 from grid.execution.checkpoints import CheckpointStore, StorageError
-from grid.execution.resources import Resources, Share
+from grid.execution.memory_kills import memory_kills_here
+from grid.execution.resources import Resources
 from grid.execution.schedule import Job
-from grid.records.ledger import SETTLED, Ledger, Status, TrialRecord
+from grid.records.ledger import Ledger, TrialRecord
+from grid.records.lock import Fence
+from grid.records.status import SETTLED, Status
 
 
 class Recorder:
-    """The only writer of the ledger during a run. It lives on the node that has the results folder."""
+    """The only writer of the ledger during a run. It lives on the node that has the results folder.
 
-    def __init__(self, root: Path) -> None:
-        self.ledger = Ledger(root)
+    It goes on while its driver is paused, and so asks itself whether the folder is still theirs.
+    """
+
+    def __init__(self, ledger: Ledger, fence: Fence | None) -> None:
+        self.ledger = ledger
+        self.fence = fence
 
     def commit(self, record: TrialRecord, test: TestRecord | None, weights: bytes | None) -> None:
-        """Writes a trial, and its final weights if they are to be kept; once this returns, it is finished for good."""
+        """Writes a trial, and its final weights if they are to be kept; once this returns, it is finished for good.
+
+        Raises:
+            OSError: It can't be written, or another run took over the folder.
+        """
+        if self.fence is not None:
+            self.fence.check()
         self.ledger.commit(record, test)
         if weights is not None:
             self.ledger.add_weights(record.fingerprint, weights)
@@ -98,7 +111,7 @@ class TrialCheckpoint:
 
 
 def run_trial(
-    tune_config: dict[str, str],
+    tune_config: dict[str, Job],
     *,
     dataset: Dataset,
     recorder: Any,
@@ -109,16 +122,17 @@ def run_trial(
     """Carries out one job and commits its trial, whatever becomes of it. Reports each epoch to Tune.
 
     Args:
-        tune_config: What the searcher gave to Tune: a `Job` and a `Share`, as JSON.
+        tune_config: What the searcher gave to Tune: the `Job`.
         dataset: The images.
         recorder: The actor that commits.
         store: Where the checkpoint is kept.
-        resources: Where weights are, and how often to save.
+        resources: What the trial may use, where weights are, and how often to save.
         keep_weights: Whether to hand the final weights to the recorder.
     """
-    job = Job.model_validate_json(tune_config["job"])
-    share = Share.model_validate_json(tune_config["share"])
+    job = tune_config["job"]
+    share = resources.share(job.config.model.architecture)
     started, clock = datetime.now(UTC), time.perf_counter()
+    tune.report({"memory_kills": memory_kills_here().model_dump()})  # while it can
     prepare_process(share.num_threads)
     limit_memory(share.gpus)
     checkpoint = TrialCheckpoint(store, job.fingerprint, resources.checkpoint_interval_s)
@@ -171,7 +185,8 @@ def carry_out(
             progress.weights = pack_weights(state, dataset.classes, named) if keep_weights else None
             return
         progress.epochs.append(record)
-        tune.report({"val_acc": [epoch.val_acc for epoch in progress.epochs]})
+        val_acc = [epoch.val_acc for epoch in progress.epochs]
+        tune.report({"val_acc": val_acc, "memory_kills": memory_kills_here().model_dump()})
         if record.diverged:
             progress.status = "diverged"
             progress.reason = f"the loss was no longer a finite number in epoch {record.epoch}"

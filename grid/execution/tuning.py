@@ -14,10 +14,10 @@ from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from grid.execution.interrupt import Interruption
+from grid.execution.memory_kills import MemoryKills
 from grid.execution.progress import ProgressDisplay
-from grid.execution.resources import Share
 from grid.execution.schedule import Job, Schedule
-from grid.records.ledger import Status
+from grid.records.status import Status
 
 ANSI_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 FAILURE_HEADING = re.compile(r"^Failure # \d+ \(occurred at .*\)\n", re.MULTILINE)
@@ -35,14 +35,12 @@ class ScheduleSearcher(_NotSaved, Searcher):
 
     Attributes:
         schedule: What to train next.
-        share_of: What a job's trial may use.
         interruption: Whether the user asked for the end.
     """
 
-    def __init__(self, schedule: Schedule, share_of: Callable[[Job], Share], interruption: Interruption) -> None:
+    def __init__(self, schedule: Schedule, interruption: Interruption) -> None:
         super().__init__()
         self.schedule = schedule
-        self.share_of = share_of
         self.interruption = interruption
         self.live: set[str] = set()
 
@@ -56,7 +54,7 @@ class ScheduleSearcher(_NotSaved, Searcher):
             assert self.live, "the schedule waits for a trial, and none is running"
             return None
         self.live.add(trial_id)
-        return {"job": job.model_dump_json(), "share": self.share_of(job).model_dump_json()}
+        return {"job": job}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """A trial ended in some way; `RunWatcher` tells the schedule how."""
@@ -90,7 +88,9 @@ class RunWatcher(_NotSaved, tune.Callback):
         schedule: Learns how each job ended.
         display: Shows it.
         interruption: Whether the user asked for the end.
-        record_lost: Commits a trial whose process was lost for the last time, given what Ray said of it.
+        record_lost: Commits a trial whose process was lost for the last time, given what Ray said of it, and the count
+            of the kernel's kills that it had read last.
+        memory_kills: The last such count of each trial, by its fingerprint.
         storage_problems: Why checkpoints could not be kept, by the fingerprint of the trial.
         ledger_problem: Why a trial could not be committed.
     """
@@ -100,12 +100,13 @@ class RunWatcher(_NotSaved, tune.Callback):
         schedule: Schedule,
         display: ProgressDisplay,
         interruption: Interruption,
-        record_lost: Callable[[Job, str], Status],
+        record_lost: Callable[[Job, str, MemoryKills | None], Status],
     ) -> None:
         self.schedule = schedule
         self.display = display
         self.interruption = interruption
         self.record_lost = record_lost
+        self.memory_kills: dict[str, MemoryKills] = {}
         self.storage_problems: dict[str, str] = {}
         self.ledger_problem: str | None = None
         self._announced = False
@@ -118,10 +119,13 @@ class RunWatcher(_NotSaved, tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """A trial finished an epoch, or was committed."""
+        """A trial started, finished an epoch, or was committed."""
         job = job_of(trial)
+        if "memory_kills" in result:
+            self.memory_kills[job.fingerprint] = MemoryKills.model_validate(result["memory_kills"])
         if "status" not in result:
-            self.display.state.epoch_done(job.fingerprint, len(result["val_acc"]), result["val_acc"][-1])
+            if result.get("val_acc"):
+                self.display.state.epoch_done(job.fingerprint, len(result["val_acc"]), result["val_acc"][-1])
         elif "ledger_problem" in result:
             self.ledger_problem = result["ledger_problem"]
         elif result["storage_problem"]:
@@ -136,7 +140,7 @@ class RunWatcher(_NotSaved, tune.Callback):
         """A trial's process was lost for the last time."""
         job = job_of(trial)
         try:
-            status = self.record_lost(job, loss_of(trial))
+            status = self.record_lost(job, loss_of(trial), self.memory_kills.get(job.fingerprint))
         except OSError as error:
             self.ledger_problem = str(error)
         else:
@@ -176,7 +180,8 @@ class Silence(_NotSaved, TrialProgressCallback):
 
 def job_of(trial: Trial) -> Job:
     """The job that one of Tune's trials was made for."""
-    return Job.model_validate_json(trial.config["job"])
+    job: Job = trial.config["job"]
+    return job
 
 
 def name_trial(trial: Trial) -> str:

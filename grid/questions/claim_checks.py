@@ -1,11 +1,10 @@
 """Refuses a claim that speaks of no arm, so that a slip of the pen is not taken for something that was never run."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from grid.questions.claims import BestClaim, Claim, Selector, best_arms, matching_arms, value_key
 from grid.questions.fields import Fields
-from grid.questions.question import SourcedQuestion
 from grid.questions.sourced_yaml import Location
 from grid.questions.study import Study
 
@@ -13,33 +12,38 @@ MAX_NAMED = 12
 """Values or arms that a message lists."""
 
 
-def refuse_wrong_claims(question: SourcedQuestion, study: Study) -> None:
+def refuse_wrong_claims(study: Study, error: Callable[[Location, str], Exception], *, composed: bool) -> None:
     """Checks that each claim of a study speaks of arms that it has.
 
     Only fields that the question itself varies can be named: those hold in every profile.
 
+    Args:
+        study: The study.
+        error: Makes what is raised, of where something is wrong and of what.
+        composed: Whether the study builds on what others found, which may turn out to be an arm that is there.
+
     Raises:
-        QuestionError: A field is not varied, a value not tried, no arm matches, or two sides share an arm.
+        Exception: A field is not varied, a value not tried, no arm matches, or two sides share an arm.
     """
     for index, claim in enumerate(study.claims):
-        _ClaimCheck(question, study, index, claim).refuse()
+        _ClaimCheck(study, error, index, claim).refuse(composed=composed)
 
 
 class _ClaimCheck:
     """One claim, and where it stands."""
 
-    def __init__(self, question: SourcedQuestion, study: Study, index: int, claim: Claim) -> None:
-        self.question = question
+    def __init__(self, study: Study, error: Callable[[Location, str], Exception], index: int, claim: Claim) -> None:
         self.study = study
+        self.error = error
         self.claim = claim
         self.here: Location = ("claims", index, claim.kind)
 
-    def refuse(self) -> None:
-        arms = {side: self._find(selector, side) for side, selector in self.claim.selectors.items()}
+    def refuse(self, *, composed: bool) -> None:
+        arms = {side: self._find(selector, side) for side, selector in self.claim.statement.selectors.items()}
         if self.claim.best:
             self._check_best(self.claim.best)
         shared = sorted(set(arms.get("arm", ())) & set(arms.get("than", ())))
-        if shared and not self.question.question.parts:  # what others find may turn out to be an arm that is there
+        if shared and not composed:
             raise self._error("than", f"{self.study.arms[shared[0]].label!r} is on both sides; a claim compares two")
 
     def _find(self, selector: Selector, side: str) -> tuple[int, ...]:
@@ -80,7 +84,7 @@ class _ClaimCheck:
 
     def _error(self, side: str, message: str, field: str = "") -> Exception:
         location = (*self.here, side, field)
-        return self.question.source.error(location, f"{'.'.join(map(str, (*self.here, side)))}: {message}")
+        return self.error(location, f"{'.'.join(map(str, (*self.here, side)))}: {message}")
 
 
 def _listed_values(values: Iterable[Any]) -> str:

@@ -12,18 +12,16 @@ moves with overfitting besides.
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from cifar_models.config import DatasetName, Frozen
 from grid.questions.fields import Fields, Name, Text, flat_fields, has_field
+from grid.questions.measures import MEASURES, CurveName, FinalName
 
 if TYPE_CHECKING:
     from grid.questions.study import Study  # a study holds its claims
-
-KINDS = ("best", "better", "fit", "level", "curve")
-"""The kinds of claims, and the fields that state them."""
 
 
 def _fields_or_label(selector: Any) -> Any:
@@ -37,10 +35,53 @@ def _fields_or_label(selector: Any) -> Any:
 Selector = Annotated[dict[str, Any] | str, BeforeValidator(_fields_or_label)]
 """Arms by what they have in common, values by dotted field (a list means any of its values), or one by its label."""
 
-Accuracy = Literal["val_acc", "test_acc"]
+
+class Statement(Frozen):
+    """What a claim states; a subclass is a kind of claims, and `grid.analysis.hypotheses` says how each is tested."""
+
+    @property
+    def selectors(self) -> dict[str, Selector]:
+        """What names its arms, by the field that holds it."""
+        raise NotImplementedError
+
+    def arms(self, study: "Study") -> tuple[int, ...]:
+        """Indices of all arms that it speaks of."""
+        return tuple(arm for selector in self.selectors.values() for arm in matching_arms(study, selector))
 
 
-class BestClaim(Frozen):
+class OfEachArm(Statement):
+    """A statement that holds of each of some arms.
+
+    Attributes:
+        arm: The arms.
+    """
+
+    arm: Selector
+
+    @property
+    def selectors(self) -> dict[str, Selector]:
+        """What names its arms."""
+        return {"arm": self.arm}
+
+
+class OfTwoArms(Statement):
+    """A statement that compares two arms. Where several match, they are represented by the best on validation.
+
+    Attributes:
+        arm: The one that it is about.
+        than: The one that it is compared with.
+    """
+
+    arm: Selector
+    than: Selector
+
+    @property
+    def selectors(self) -> dict[str, Selector]:
+        """What names either side."""
+        return {"arm": self.arm, "than": self.than}
+
+
+class BestClaim(Statement):
     """A value is the best on its axis: no other one has a better test accuracy.
 
     Attributes:
@@ -53,38 +94,41 @@ class BestClaim(Frozen):
     value: Any
     among: Fields = {}
 
+    @property
+    def selectors(self) -> dict[str, Selector]:
+        """What names the arms that are compared."""
+        return {"among": self.among}
 
-class BetterClaim(Frozen):
-    """An arm has the better test accuracy. Where several match, they are represented by the best on validation.
+    def arms(self, study: "Study") -> tuple[int, ...]:
+        """Indices of the arms that are compared, those with the value first."""
+        mine, others = best_arms(study, self)
+        return (*mine, *others)
+
+
+class BetterClaim(OfTwoArms):
+    """An arm has the better test accuracy.
 
     Attributes:
-        arm: The better one.
-        than: The other one.
         by: Points of accuracy by which it is better at least.
     """
 
-    arm: Selector
-    than: Selector
     by: float = Field(default=0.0, ge=0, le=100)
 
 
-class FitClaim(Frozen, populate_by_name=True):
-    """All of the arms fit their training images so well, and no better; the words are those of `grid.analysis.fit`.
+class FitClaim(OfEachArm, populate_by_name=True):
+    """All of the arms fit their training images so well, and no better; the words are those of `grid.tables.fit`.
 
     Attributes:
-        arm: The arms.
         label: How well; `is` in a question's file.
     """
 
-    arm: Selector
     label: Literal["underfit", "well fit", "overfit"] = Field(alias="is")
 
 
-class LevelClaim(Frozen):
+class LevelClaim(OfEachArm):
     """All of the arms reach a level. Accuracies are fractions, losses mean cross-entropies in nats.
 
     Attributes:
-        arm: The arms.
         measure: What is measured.
         about: Where it is,
         within: and how far it may be from there.
@@ -95,8 +139,7 @@ class LevelClaim(Frozen):
             answers image by image are not kept, so there it is `seeds`.
     """
 
-    arm: Selector
-    measure: Literal["val_acc", "test_acc", "test_loss"]
+    measure: FinalName
     about: float | None = Field(default=None, ge=0)
     within: float | None = Field(default=None, gt=0)
     at_least: float | None = Field(default=None, ge=0)
@@ -108,7 +151,7 @@ class LevelClaim(Frozen):
         levels = [level for level in (self.about, self.at_least, self.at_most) if level is not None]
         if len(levels) != 1 or (self.about is None) != (self.within is None):
             raise ValueError("give about and within, or at_least, or at_most")
-        if self.measure != "test_loss" and max(*levels, self.within or 0) > 1:
+        if not MEASURES[self.measure].is_loss and max(*levels, self.within or 0) > 1:
             raise ValueError(f"{self.measure} is a fraction: 0.8 is 80 %")
         if self.measure != "test_acc" and self.over in ("images", "both"):
             raise ValueError(f"over: {self.over} is for test_acc; of {self.measure} only seeds can be judged")
@@ -120,20 +163,16 @@ class LevelClaim(Frozen):
         return self.over or ("both" if self.measure == "test_acc" else "seeds")
 
 
-class CurveClaim(Frozen, populate_by_name=True):
-    """A curve changes sooner, later, or with smaller jumps. Several arms are represented by the best on validation.
+class CurveClaim(OfTwoArms, populate_by_name=True):
+    """A curve changes sooner, later, or with smaller jumps.
 
     Attributes:
-        arm: The arm.
-        than: What it is compared with.
         of: The measure, epoch by epoch.
         change: `faster` and `slower` speak of when a level is reached, `smoother` of jumps against the trend; `is` in
             a question's file.
     """
 
-    arm: Selector
-    than: Selector
-    of: Literal["train_acc", "val_acc", "train_loss", "val_loss"]
+    of: CurveName
     change: Literal["faster", "slower", "smoother"] = Field(alias="is")
 
 
@@ -189,15 +228,19 @@ class Claim(Frozen):
         return next(kind for kind in KINDS if getattr(self, kind) is not None)
 
     @property
-    def selectors(self) -> dict[str, Selector]:
-        """What names its arms, by the field that holds it."""
-        if self.best:
-            return {"among": self.best.among}
-        relation = self.better or self.curve
-        if relation:
-            return {"arm": relation.arm, "than": relation.than}
-        single = self.fit or self.level
-        return {"arm": single.arm} if single else {}
+    def statement(self) -> Statement:
+        """What it states."""
+        stated: Statement = getattr(self, self.kind)
+        return stated
+
+
+KINDS: dict[str, type[Statement]] = {
+    name: part
+    for name, field in Claim.model_fields.items()
+    for part in get_args(field.annotation)
+    if isinstance(part, type) and issubclass(part, Statement)
+}
+"""The kinds of claims, by the field of a claim that states them."""
 
 
 def claims_hash(claims: Iterable[Claim]) -> str:
@@ -232,14 +275,6 @@ def best_arms(study: "Study", best: BestClaim) -> tuple[tuple[int, ...], tuple[i
     among = [i for i in matching_arms(study, best.among) if has_field(study.arms[i].config, best.axis)]
     claimed = {i: value_key(study.arms[i].values.get(best.axis)) == value_key(best.value) for i in among}
     return tuple(i for i in among if claimed[i]), tuple(i for i in among if not claimed[i])
-
-
-def claim_arms(study: "Study", claim: Claim) -> tuple[int, ...]:
-    """Indices of all arms that a claim speaks of."""
-    if claim.best:
-        mine, others = best_arms(study, claim.best)
-        return (*mine, *others)
-    return tuple(arm for selector in claim.selectors.values() for arm in matching_arms(study, selector))
 
 
 def alternatives(wanted: Any) -> list[Any]:

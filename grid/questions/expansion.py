@@ -84,7 +84,7 @@ def make_study(
         claims=tuple(spec.claims),
         answers=tuple(spec.answers),
     )
-    refuse_wrong_claims(question, study)
+    refuse_wrong_claims(study, question.source.error, composed=bool(spec.parts))
     return study
 
 

@@ -1,6 +1,6 @@
 """Fields of the training configuration, and texts for a page, as a question file writes them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
@@ -14,6 +14,15 @@ Overrides = Mapping[str, Any]
 """Values by dotted field of `TrainConfig`, such as `{"optimizer.lr": 0.01}`."""
 
 
+def flat(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Dotted fields and their values: `model.skip` and true of `{"model": {"skip": true}}`; {} is a value, too."""
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from ((f"{name}.{inner}", leaf) for inner, leaf in flat(value))
+        else:
+            yield str(name), value
+
+
 def flat_fields(values: Any) -> Any:
     """Fields with their nested mappings written out: `{"model": {"skip": true}}` is `{"model.skip": true}`.
 
@@ -22,21 +31,16 @@ def flat_fields(values: Any) -> Any:
     """
     if not isinstance(values, dict):
         return values
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
+    fields: dict[str, Any] = {}
+    for field, value in flat(values):
         if value == {}:
-            raise ValueError(f"{name}: {{}} sets no field; leave it out")
-        if isinstance(value, dict):
-            found = {f"{name}.{inner}": leaf for inner, leaf in flat_fields(value).items()}
-        else:
-            found = {str(name): value}
-        for field, leaf in found.items():
-            if field in flat:
-                raise ValueError(f"{field} is given twice; keep one of them")
-            flat[field] = leaf
-    for field in flat.keys() & RUN_FIELDS.keys():
-        raise ValueError(f"{field} is chosen for a whole run, with {RUN_FIELDS[field]}; leave it out")
-    return flat
+            raise ValueError(f"{field}: {{}} sets no field; leave it out")
+        if field in fields:
+            raise ValueError(f"{field} is given twice; keep one of them")
+        if field in RUN_FIELDS:
+            raise ValueError(f"{field} is chosen for a whole run, with {RUN_FIELDS[field]}; leave it out")
+        fields[field] = value
+    return fields
 
 
 def _single_values(values: list[Any]) -> list[Any]:

@@ -67,19 +67,42 @@ def read_yaml(path: Path) -> SourcedYaml:
     text = _read_text(path)
     lines: dict[Location, int] = {}
     try:
-        loader = _PlainLoader(text)
-        node = loader.get_single_node()
-        if node is None:
-            raise QuestionError(f"{path}: the file is empty")
-        _record_lines(node, (), lines)
-        value = loader.construct_document(node)
+        value = _parse(text, lines)
     except _RefusedError as error:
         raise QuestionError(f"{path}:{error.line}: {error}") from None
     except yaml.YAMLError as error:
         raise QuestionError(_syntax_message(path, text, error)) from error
     except ValueError as error:  # a number without digits
         raise QuestionError(f"{path}: not usable as YAML: {' '.join(str(error).split())}") from error
+    if not lines:
+        raise QuestionError(f"{path}: the file is empty")
     return SourcedYaml(path, value, lines)
+
+
+def read_value(text: str) -> Any:
+    """Reads a value that stands alone, such as on a command line; None if there is none.
+
+    Raises:
+        ValueError: It is too long, is not YAML, or holds what a question may not hold either. The message is one line.
+    """
+    if len(text) > MAX_BYTES:
+        raise ValueError(f"a value of more than {MAX_BYTES:,} characters")
+    try:
+        return _parse(text, {})
+    except _RefusedError as error:
+        raise ValueError(str(error)) from None
+    except yaml.YAMLError as error:
+        raise ValueError("not valid YAML") from error
+
+
+def _parse(text: str, lines: dict[Location, int]) -> Any:
+    """The one document of a text, and into `lines` where everything stands; None, and no lines, of an empty text."""
+    loader = _PlainLoader(text)
+    node = loader.get_single_node()
+    if node is None:
+        return None
+    _record_lines(node, (), lines)
+    return loader.construct_document(node)
 
 
 def _read_text(path: Path) -> str:

@@ -1,10 +1,16 @@
 """A question at one budget: every arm with its complete configuration, and the seeds that all arms share."""
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
 
 from cifar_models.config import Frozen, TrainConfig
 from grid.questions.claims import Claim
+from grid.questions.fields import Name
 from grid.questions.question import Answer
+
+DatasetLabel = Annotated[str, StringConstraints(pattern="^[A-Za-z0-9_-]{1,80}$")]
+"""A data set's name that can be part of a file's name; a folder of one's own may have capitals."""
 
 
 class Axis(Frozen):
@@ -54,17 +60,21 @@ class Study(Frozen):
         answers: What the literature says of the question, apart from any run.
     """
 
-    question: str
+    question: Name
     title: str
     about: str
-    profile: str
-    dataset: str
+    profile: Name
+    dataset: DatasetLabel
     axes: tuple[Axis, ...]
     arms: tuple[Arm, ...]
-    seeds: tuple[int, ...]
+    seeds: tuple[Annotated[int, Field(ge=0)], ...]
     overrides: dict[str, Any] = {}
     claims: tuple[Claim, ...] = ()
     answers: tuple[Answer, ...] = ()
+
+    def config(self, arm: int, seed: int) -> TrainConfig:
+        """What a trial of an arm trains: the only place where a seed enters a configuration."""
+        return self.arms[arm].config.model_copy(update={"seed": seed})
 
     @property
     def name(self) -> str:

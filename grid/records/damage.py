@@ -1,6 +1,5 @@
 """What lies in the ledger and should not: found, and moved out of the way."""
 
-import os
 import re
 import uuid
 from collections.abc import Iterator
@@ -9,9 +8,14 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from grid.errors import UserError
+from grid.records.files import Folder
 
 DAMAGED = "damaged"
 """Name of the folder in the ledger for what was moved out of the way."""
+
+
+class DamageError(Exception):
+    """Something is wrong with a trial in the ledger; the message says what."""
 
 
 class DamagedTrial(BaseModel):
@@ -31,39 +35,41 @@ class DamagedTrial(BaseModel):
         return f"damaged trial {self.fingerprint}: {self.problem}; moved to {self.moved_to}"
 
 
-def find_foreign(root: Path) -> Iterator[tuple[Path, str]]:
-    """What lies in a ledger and is no trial's folder, each with what is wrong with it; hidden files are left alone.
+def find_foreign(ledger: Folder) -> Iterator[tuple[str, str]]:
+    """Names of what lies in a ledger and is no trial's folder, each with what is wrong; hidden files are left alone.
 
     Raises:
         OSError: A folder can't be read.
     """
-    for folder in _visible(root):
-        if folder.name == DAMAGED:
+    for part in _visible(ledger):
+        if part == DAMAGED:
             continue
-        if not (re.fullmatch("[0-9a-f]{2}", folder.name) and folder.is_dir()):
-            yield folder, "not a part of a ledger"
+        if not (re.fullmatch("[0-9a-f]{2}", part) and ledger.kind(part) == "folder"):
+            yield part, "not a part of a ledger"
             continue
-        for trial in _visible(folder):
-            if not (re.fullmatch(folder.name + "[0-9a-f]{22}", trial.name) and trial.is_dir()):
-                yield trial, "not a trial's folder"
+        for trial in _visible(ledger.below(part)):
+            if not (re.fullmatch(part + "[0-9a-f]{22}", trial) and ledger.kind(f"{part}/{trial}") == "folder"):
+                yield f"{part}/{trial}", "not a trial's folder"
 
 
-def set_aside(path: Path, problem: str, root: Path) -> DamagedTrial:
+def set_aside(ledger: Folder, name: str, problem: str) -> DamagedTrial:
     """Moves something in a ledger to its folder for what is damaged.
 
     Raises:
         UserError: It can't be moved.
     """
-    name = "".join(letter if letter.isprintable() else "?" for letter in path.name)
-    moved_to = root / DAMAGED / f"{name[:50]}-{uuid.uuid4().hex[:8]}"
+    printable = "".join(letter if letter.isprintable() else "?" for letter in name.rpartition("/")[2])
+    moved_to = f"{DAMAGED}/{printable[:50]}-{uuid.uuid4().hex[:8]}"
     try:
-        moved_to.parent.mkdir(exist_ok=True)
-        os.rename(path, moved_to)
+        ledger.move(name, moved_to)
     except OSError as error:
-        raise UserError(f"{path}: {problem}, and can't be moved away ({error.strerror}); move it by hand") from error
-    return DamagedTrial(fingerprint=name, problem=problem, moved_to=moved_to)
+        raise UserError(
+            f"{ledger.path / name}: {problem}, and can't be moved away ({error.strerror}: {error.filename}); "
+            "move it by hand"
+        ) from error
+    return DamagedTrial(fingerprint=printable, problem=problem, moved_to=ledger.path / moved_to)
 
 
-def _visible(folder: Path) -> list[Path]:
+def _visible(folder: Folder) -> list[str]:
     """What is in a folder, if it is there, in order and without hidden files."""
-    return sorted(path for path in folder.iterdir() if path.name[0] != ".") if folder.exists() else []
+    return [name for name in folder.names() if not name.startswith(".")]

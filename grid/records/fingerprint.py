@@ -2,8 +2,14 @@
 
 import hashlib
 import json
+from typing import Annotated
+
+from pydantic import StringConstraints
 
 from cifar_models.config import TRAINING_VERSION, TrainConfig
+
+Fingerprint = Annotated[str, StringConstraints(pattern="^[0-9a-f]{24}$")]
+"""The key of a trial in the ledger, and the name of its folder."""
 
 
 def fingerprint(config: TrainConfig, data_fingerprint: str, training_version: int = TRAINING_VERSION) -> str:

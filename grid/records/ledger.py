@@ -7,36 +7,34 @@
 It is the only truth about what was trained. This class owns every path and file name in it.
 """
 
+import contextlib
 import hashlib
-import os
+import re
 import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, Self
 
-import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from cifar_models.config import TrainConfig
 from cifar_models.records import EpochRecord, TestRecord
 from grid.errors import UserError
-from grid.records.damage import DamagedTrial, find_foreign, set_aside
-from grid.records.files import read_regular, remove, sync, write_whole
-
-Status = Literal["ok", "stopped", "diverged", "out_of_memory", "error"]
-"""How a trial ended. `diverged` is a result: the same again would diverge again."""
+from grid.records.damage import DamagedTrial, DamageError, find_foreign, set_aside
+from grid.records.files import STALE_S, Folder
+from grid.records.fingerprint import Fingerprint
+from grid.records.predictions import Arrays, pack_predictions, unpack_predictions
+from grid.records.status import SETTLED, Status
 
 TRIAL = "trial.json"
 PREDICTIONS = "predictions.npz"
 WEIGHTS = "weights.safetensors"
+STAGING = ".staging"
+"""Folder in the ledger where trials are written before they get their name."""
 
-STALE_S = 3600.0
-"""Seconds after which what was never finished being written never will be."""
-
-SETTLED: frozenset[Status] = frozenset({"ok", "diverged"})
-"""The ends that training again could not change; trials that ended otherwise are tried again by the next run."""
+MAX_WEIGHTS_BYTES = 4 * 2**30
+"""Of a network's weights: a billion of them in fp32."""
 
 
 class TrialRecord(BaseModel):
@@ -65,7 +63,7 @@ class TrialRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     format: Literal[1] = 1
-    fingerprint: str
+    fingerprint: Fingerprint
     status: Status
     reason: str | None = None
     traceback: str | None = None
@@ -93,44 +91,45 @@ class TrialRecord(BaseModel):
 
 
 class Ledger:
-    """The finished trials below a folder."""
+    """The finished trials below a folder.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    Attributes:
+        files: The folder.
+    """
+
+    def __init__(self, files: Folder) -> None:
+        self.files = files
 
     def folder(self, fingerprint: str) -> Path:
-        """Where a trial is or would be."""
-        return self.root / fingerprint[:2] / fingerprint
+        """Where a trial is or would be, for messages."""
+        return self.files.path / _name(fingerprint)
 
     def fingerprints(self) -> list[str]:
         """Keys of all trials, sorted."""
-        return sorted(path.parent.name for path in self.root.glob(f"[0-9a-f][0-9a-f]/*/{TRIAL}"))
+        found = (trial for folder in self._parts() for trial in self.files.below(folder).names())
+        return [trial for trial in found if self.files.kind(_name(trial, TRIAL)) == "file"]
 
     def commit(self, record: TrialRecord, test: TestRecord | None = None) -> None:
         """Writes a trial, all of it or nothing. A settled trial that is already there stays as it is."""
-        final = self.folder(record.fingerprint)
+        final = _name(record.fingerprint)
         if record.fingerprint in self.read([record.fingerprint], settled_only=True):
             return
-        staging = self.root / ".staging" / uuid.uuid4().hex
-        staging.mkdir(parents=True)
+        staging = f"{STAGING}/{uuid.uuid4().hex}"
         try:
             if test is not None:
-                path = staging / PREDICTIONS
-                np.savez(path, label=test.label, predicted=test.predicted, true_prob=test.true_prob)
-                record = record.model_copy(update={"predictions_sha256": _sha256(path)})
-            (staging / TRIAL).write_text(record.model_dump_json(indent=1), encoding="utf-8")
-            for path in staging.iterdir():
-                sync(path)
-            sync(staging)
-            final.parent.mkdir(parents=True, exist_ok=True)
-            if os.path.lexists(final):  # an earlier try that failed, or was stopped
-                os.rename(final, staging.with_suffix(".old"))
-            os.replace(staging, final)
-        except OSError:  # a full disk should not be filled further
-            remove(staging)
+                predictions = pack_predictions(test)
+                self.files.write(f"{staging}/{PREDICTIONS}", predictions)
+                record = record.model_copy(update={"predictions_sha256": _sha256(predictions)})
+            self.files.write(f"{staging}/{TRIAL}", record.model_dump_json(indent=1).encode())
+            if self.files.kind(final):  # an earlier try that failed, or was stopped
+                self.files.move(final, f"{staging}.old")
+            self.files.move(staging, final)
+        except OSError:
+            with contextlib.suppress(OSError):  # a full disk should not be filled further
+                self.files.remove(staging)
             raise
-        sync(final.parent)
-        remove(staging.with_suffix(".old"))
+        with contextlib.suppress(OSError):
+            self.files.remove(f"{staging}.old")
 
     def add_weights(self, fingerprint: str, weights: bytes) -> None:
         """Keeps the final weights of a trial that was committed, in place of earlier ones.
@@ -144,43 +143,50 @@ class Ledger:
         """
         if not self.read([fingerprint]):
             raise ValueError(f"trial {fingerprint} was not committed before its weights")
-        staging = self.root / ".staging" / uuid.uuid4().hex  # where prepare() finds what a killed run leaves
-        staging.parent.mkdir(exist_ok=True)
-        write_whole(staging, weights)
-        os.replace(staging, self.folder(fingerprint) / WEIGHTS)
-        sync(self.folder(fingerprint))
+        staging = f"{STAGING}/{uuid.uuid4().hex}"  # where prepare() finds what a killed run leaves
+        self.files.write(staging, weights)
+        self.files.move(staging, _name(fingerprint, WEIGHTS))
 
-    def weights(self, fingerprint: str) -> Path | None:
-        """The file with the final weights of a trial; None if they were not kept."""
-        path = self.folder(fingerprint) / WEIGHTS
-        return path if path.is_file() else None
+    def has_weights(self, fingerprint: str) -> bool:
+        """Whether the final weights of a trial were kept."""
+        return self.files.kind(_name(fingerprint, WEIGHTS)) == "file"
+
+    def weights(self, fingerprint: str) -> bytes:
+        """The whole of the safetensors file with the final weights of a trial.
+
+        Raises:
+            OSError: They were not kept, or can't be read.
+        """
+        return self.files.read(_name(fingerprint, WEIGHTS), MAX_WEIGHTS_BYTES)
 
     def remove_weights(self, fingerprint: str) -> None:
         """Forgets the weights of a trial, if they were kept; the trial stays."""
-        (self.folder(fingerprint) / WEIGHTS).unlink(missing_ok=True)
+        self.files.remove(_name(fingerprint, WEIGHTS))
 
     def read(self, fingerprints: Iterable[str], *, settled_only: bool = False) -> dict[str, TrialRecord]:
         """Those of the trials that are there, by fingerprint; damaged ones count as not there."""
         found = {}
         for fingerprint in dict.fromkeys(fingerprints):
             try:
-                record = TrialRecord.model_validate_json(read_regular(self.folder(fingerprint) / TRIAL))
+                record = TrialRecord.model_validate_json(self.files.read(_name(fingerprint, TRIAL)))
             except (OSError, ValidationError):
                 continue
             if record.fingerprint == fingerprint and (record.status in SETTLED or not settled_only):
                 found[fingerprint] = record
         return found
 
-    def predictions(self, fingerprint: str) -> dict[str, npt.NDArray[np.generic]]:
+    def predictions(self, fingerprint: str) -> Arrays:
         """The arrays `label`, `predicted` and `true_prob` of a trial that is `ok`, one entry a test image.
 
         Raises:
             UserError: The trial is damaged.
         """
-        if problem := self._problem(fingerprint):
-            raise UserError(f"trial {fingerprint}: {problem}; run its question again, which trains it anew")
-        with np.load(self.folder(fingerprint) / PREDICTIONS, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in ("label", "predicted", "true_prob")}
+        try:
+            return self._read_whole(fingerprint)[1]
+        except DamageError as problem:
+            raise UserError(
+                f"trial {fingerprint}: {problem}; run its question again, which trains it anew"
+            ) from problem
 
     def set_aside_damaged(self, fingerprints: Iterable[str]) -> list[DamagedTrial]:
         """Moves trials that can't be read, or aren't what their name says, out of the way so they are trained again.
@@ -194,14 +200,18 @@ class Ledger:
             UserError: A folder can't be read, or what is damaged can't be moved.
         """
         try:
-            damaged = [set_aside(path, problem, self.root) for path, problem in list(find_foreign(self.root))]
+            foreign = list(find_foreign(self.files))
         except OSError as error:
             raise UserError(
                 f"{error.filename}: can't be read ({error.strerror}); make it readable or move it away"
             ) from error
+        damaged = [set_aside(self.files, name, problem) for name, problem in foreign]
         for fingerprint in dict.fromkeys(fingerprints):
-            if os.path.lexists(self.folder(fingerprint)) and (problem := self._problem(fingerprint)):
-                damaged.append(set_aside(self.folder(fingerprint), problem, self.root))
+            try:
+                if self.files.kind(_name(fingerprint)):
+                    self._read_whole(fingerprint)
+            except (DamageError, OSError) as problem:
+                damaged.append(set_aside(self.files, _name(fingerprint), str(problem)))
         return damaged
 
     def prepare(self) -> None:
@@ -210,37 +220,58 @@ class Ledger:
         Raises:
             UserError: The folder can't be written.
         """
+        staging = self.files.below(STAGING)
         try:
-            staging = self.root / ".staging"
-            staging.mkdir(parents=True, exist_ok=True)
-            for left in staging.iterdir():  # by a run that was killed; a younger one may be another run's, at work
-                if time.time() - left.lstat().st_mtime > STALE_S:
-                    remove(left)
-            for folder in (staging, *self.root.glob("[0-9a-f][0-9a-f]")):  # some may be another user's
-                probe = folder / f".{uuid.uuid4().hex}"
-                probe.write_text("")
-                probe.unlink()
+            staging.make()
+            for left in staging.names():  # by a run that was killed; a younger one may be another run's, at work
+                status = staging.status(left)
+                if status is not None and time.time() - status.st_mtime > STALE_S:
+                    with contextlib.suppress(OSError):  # another user's
+                        staging.remove(left)
+            for folder in (STAGING, *self._parts()):  # some may be another user's
+                probe = f"{folder}/.{uuid.uuid4().hex}"
+                self.files.write(probe, b"")
+                self.files.remove(probe)
         except OSError as error:
             raise UserError(
-                f"results folder {self.root.parent}: can't be written ({error.strerror}: {error.filename}); "
+                f"results folder {self.files.path.parent}: can't be written ({error.strerror}: {error.filename}); "
                 "give another with --results"
             ) from error
 
-    def _problem(self, fingerprint: str) -> str | None:
-        """What is wrong with a trial, if anything is."""
-        folder = self.folder(fingerprint)
+    def _parts(self) -> list[str]:
+        """Names of the folders that hold trials: the first two digits of their keys."""
+        return [n for n in self.files.names() if re.fullmatch("[0-9a-f]{2}", n) and self.files.kind(n) == "folder"]
+
+    def _read_whole(self, fingerprint: str) -> tuple[TrialRecord, Arrays]:
+        """A trial and its predictions, none unless it is `ok`.
+
+        Raises:
+            DamageError: It is not there, or something is wrong with it.
+        """
+        name = TRIAL
         try:
-            record = TrialRecord.model_validate_json(read_regular(folder / TRIAL))
+            record = TrialRecord.model_validate_json(self.files.read(_name(fingerprint, TRIAL)))
             if record.fingerprint != fingerprint:
-                return f"{TRIAL} belongs to {record.fingerprint}"
-            if record.status == "ok" and _sha256(folder / PREDICTIONS) != record.predictions_sha256:
-                return f"{PREDICTIONS} is not the file that was written"
+                raise DamageError(f"{TRIAL} belongs to {record.fingerprint}")
+            if record.status != "ok":
+                return record, {}
+            name = PREDICTIONS
+            packed = self.files.read(_name(fingerprint, PREDICTIONS))
+            if _sha256(packed) != record.predictions_sha256:
+                raise DamageError(f"{PREDICTIONS} is not the file that was written")
+            return record, unpack_predictions(packed)
         except OSError as error:
-            return f"{Path(error.filename or folder).name}: {error.strerror}"
+            raise DamageError(f"{Path(error.filename or name).name}: {error.strerror}") from error
         except ValidationError as error:
-            return f"{TRIAL}: {error.errors()[0]['msg']}"
-        return None
+            raise DamageError(f"{TRIAL}: {error.errors()[0]['msg']}") from error
+        except ValueError as error:
+            raise DamageError(f"{PREDICTIONS}: {error}") from error
 
 
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(read_regular(path)).hexdigest()
+def _name(fingerprint: str, *file: str) -> str:
+    """Name of a trial's folder in the ledger, or of a file in it."""
+    return "/".join((fingerprint[:2], fingerprint, *file))
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

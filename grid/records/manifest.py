@@ -18,7 +18,7 @@ from typing import Literal
 from pydantic import AwareDatetime, ValidationError
 
 from cifar_models.config import Frozen
-from grid.records.files import read_regular, write_whole
+from grid.records.files import Folder
 from grid.records.plan import PlanCounts, StudyPlan
 
 Outcome = Literal["complete", "interrupted", "failed"]
@@ -128,10 +128,10 @@ class RunLog:
         outcome: How the run will have ended, unless an exception ends it.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
+    def __init__(self, folder: Folder, manifest: Manifest) -> None:
         self.manifest = manifest
         self.outcome: Outcome = "complete"
-        self._path = folder / f"{manifest.name}.json"
+        self._folder = folder
         self._change()
 
     def add_study(self, plan: StudyPlan, counts: PlanCounts, claims_hash: str | None) -> None:
@@ -154,11 +154,11 @@ class RunLog:
 
     def _change(self, **fields: object) -> None:
         self.manifest = self.manifest.model_copy(update=fields)
-        write_whole(self._path, self.manifest.model_dump_json(indent=1).encode())
+        self._folder.write(f"{self.manifest.name}.json", self.manifest.model_dump_json(indent=1).encode())
 
 
 @contextmanager
-def recorded_run(folder: Path, command: Sequence[str], num_threads: Mapping[str, int]) -> Iterator[RunLog]:
+def recorded_run(folder: Folder, command: Sequence[str], num_threads: Mapping[str, int]) -> Iterator[RunLog]:
     """Keeps the manifest of what runs inside; an exception ends the run as interrupted or failed.
 
     Args:
@@ -170,7 +170,6 @@ def recorded_run(folder: Path, command: Sequence[str], num_threads: Mapping[str,
         OSError: The manifest can't be written.
     """
     started, lock = datetime.now(UTC), SOURCE_ROOT / "requirements.lock"
-    folder.mkdir(parents=True, exist_ok=True)
     manifest = Manifest(
         name=f"{started:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}",
         command=tuple(os.fsencode(argument).decode(errors="replace") for argument in command),
@@ -192,16 +191,18 @@ def recorded_run(folder: Path, command: Sequence[str], num_threads: Mapping[str,
         log.end(outcome)
 
 
-def read_manifests(folder: Path) -> tuple[list[Manifest], list[str]]:
+def read_manifests(folder: Folder) -> tuple[list[Manifest], list[str]]:
     """The manifests of all runs, oldest first; and a line for each file that is none, with its name."""
     manifests, problems = [], []
-    for path in sorted(folder.glob("*.json")):
+    for name in folder.names():
+        if not name.endswith(".json") or name.startswith("."):
+            continue
         try:
-            manifests.append(Manifest.model_validate_json(read_regular(path)))
+            manifests.append(Manifest.model_validate_json(folder.read(name)))
         except OSError as error:
-            problems.append(f"{path}: can't be read ({error.strerror})")
+            problems.append(f"{folder.path / name}: can't be read ({error.strerror})")
         except ValidationError as error:
-            problems.append(f"{path}: not a manifest of this version ({error.errors()[0]['msg']})")
+            problems.append(f"{folder.path / name}: not a manifest of this version ({error.errors()[0]['msg']})")
     return sorted(manifests, key=lambda manifest: manifest.started), problems
 
 

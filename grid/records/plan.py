@@ -2,12 +2,15 @@
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from cifar_models.config import Frozen, TrainConfig
 from grid.questions.study import Study
-from grid.records.fingerprint import fingerprint
-from grid.records.ledger import SETTLED, Ledger
+from grid.records.fingerprint import Fingerprint, fingerprint
+from grid.records.ledger import Ledger
+from grid.records.status import SETTLED
 
 Stage = Literal["full", "screening"]
 
@@ -25,9 +28,9 @@ class PlannedTrial(Frozen):
         stage: `full` is trained to the end and enters the verdict; `screening` only helps to choose which arms are.
     """
 
-    arm: int
-    seed: int
-    fingerprint: str
+    arm: int = Field(ge=0)
+    seed: int = Field(ge=0)
+    fingerprint: Fingerprint
     stage: Stage = "full"
 
 
@@ -43,8 +46,8 @@ class Standing(Frozen):
         reason: Why it went no further, in a few words.
     """
 
-    arm: int
-    epochs: int
+    arm: int = Field(ge=0)
+    epochs: int = Field(ge=0)
     val_acc: float | None = None
     rank: int | None = None
     of: int | None = None
@@ -81,13 +84,13 @@ class StudyPlan(Frozen):
     study: Study
     data_fingerprint: str
     trials: tuple[PlannedTrial, ...]
-    looks: tuple[tuple[int, ...], ...] = ()
+    looks: tuple[tuple[Annotated[int, Field(ge=0)], ...], ...] = ()
     screening: Screening | None = None
     shown: tuple[tuple[int, ...], ...] = ()
 
     def config(self, trial: PlannedTrial) -> TrainConfig:
         """What one of the trials trains."""
-        return self.study.arms[trial.arm].config.model_copy(update={"seed": trial.seed})
+        return self.study.config(trial.arm, trial.seed)
 
     def num_seeds(self) -> tuple[int, ...]:
         """Number of seeds that each arm has at full budget."""
@@ -157,8 +160,8 @@ def make_screening(study: Study, data_fingerprint: str, num_seeds: int) -> Study
 
 def planned_trial(study: Study, data_fingerprint: str, arm: int, seed: int, stage: Stage = "full") -> PlannedTrial:
     """An arm with a seed, and its key."""
-    config = study.arms[arm].config.model_copy(update={"seed": seed})
-    return PlannedTrial(arm=arm, seed=seed, fingerprint=fingerprint(config, data_fingerprint), stage=stage)
+    key = fingerprint(study.config(arm, seed), data_fingerprint)
+    return PlannedTrial(arm=arm, seed=seed, fingerprint=key, stage=stage)
 
 
 def settled_fingerprints(plans: Sequence[StudyPlan], ledger: Ledger) -> set[str]:

@@ -1,15 +1,13 @@
 """The charts of a study's page, each with its heading and how it is read."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import pandas as pd
 import plotly.graph_objects as go
 
 from grid.analysis.cases import MARGIN
-from grid.analysis.conclusion import Conclusion
-from grid.analysis.sensitivity import axis_shares
+from grid.analysis.study_result import StudyResult
 from grid.formats import quoted
-from grid.questions.study import Study
 from grid.report.charts import final_measures, heat_map, learning_curves
 from grid.report.charts.forest import forest
 from grid.report.charts.importance import axis_importance
@@ -37,83 +35,89 @@ class Chart:
     half: bool = False
 
 
-def make_charts(mine: pd.DataFrame, epochs: pd.DataFrame, study: Study, conclusion: Conclusion) -> list[Chart]:
-    """The charts of a study's trials; none if no trial is ok."""
-    if not (mine["status"] == "ok").any():
-        return []
-    kept = epochs[epochs["fingerprint"].isin(mine["fingerprint"])]
-    charts = [_differences(conclusion), *_final(mine, study), *_curves(mine, kept, study), _sensitivity(mine, study)]
-    return [chart for chart in charts if chart]
+@dataclass(frozen=True)
+class Row:
+    """A chart that a page may have.
+
+    Attributes:
+        title: Heading.
+        caption: How it is read, in a sentence; made of what was found.
+        draw: Draws it; None where there is nothing to show.
+        half: Whether two of its kind share a wide page.
+    """
+
+    title: str
+    caption: Callable[[StudyResult], str]
+    draw: Callable[[StudyResult], go.Figure | None]
+    half: bool = False
 
 
-def _differences(conclusion: Conclusion) -> Chart | None:
-    study = conclusion.judgement.evidence.study
-    best = "" if conclusion.best is None else study.arms[conclusion.best].label
-    return _chart(
-        "forest",
+BAND = "Solid: validation, mean over seeds, with a band from the lowest to the highest seed; dashed: train."
+
+CHARTS: dict[str, Row] = {
+    "forest": Row(
         "How far from the best arm",
-        f"Test accuracy of each arm above that of {quoted(best)}, paired by seed and by image, with its 95 % interval, "
-        "for it alone. The finding is corrected for all comparisons. Shaded: equal for most purposes. An "
-        "arrow: it goes on beyond the axis.",
-        forest(forest_rows(conclusion), best, MARGIN),
-    )
-
-
-def _final(mine: pd.DataFrame, study: Study) -> list[Chart | None]:
-    captions = {"val": "What the best arm is chosen by.", "test": "What is reported of it."}
-    return [
-        _chart(
-            "final",
-            "Accuracy after the last epoch",
+        lambda result: (
+            f"Test accuracy of each arm above that of {quoted(result.best_label)}, paired by seed and by image, "
+            "with its 95 % interval, for it alone. The finding is corrected for all comparisons. Shaded: equal for "
+            "most purposes. An arrow: it goes on beyond the axis."
+        ),
+        lambda result: forest(forest_rows(result.conclusion), result.best_label, MARGIN),
+    ),
+    "final": Row(
+        "Accuracy after the last epoch",
+        lambda _: (
             "Every arm, the highest validation accuracy on top. The bar is the 95 % interval of the mean over seeds, "
-            "on these very images.",
-            final_measures(mine, study),
+            "on these very images."
         ),
-        *(
-            _chart(
-                f"cells-{split}",
-                f"Mean {'validation' if split == 'val' else 'test'} accuracy by cell",
-                caption,
-                heat_map(mine, study, f"{split}_acc"),
-                half=True,
-            )
-            for split, caption in captions.items()
+        lambda result: final_measures(result.summaries, result.trials, result.study),
+    ),
+    "cells-val": Row(
+        "Mean validation accuracy by cell",
+        lambda _: "What the best arm is chosen by.",
+        lambda result: heat_map(result.summaries, result.study, "val_acc"),
+        half=True,
+    ),
+    "cells-test": Row(
+        "Mean test accuracy by cell",
+        lambda _: "What is reported of it.",
+        lambda result: heat_map(result.summaries, result.study, "test_acc"),
+        half=True,
+    ),
+    "accuracy": Row(
+        "Accuracy while training",
+        lambda _: f"{BAND} A cross is where a trial broke off.",
+        lambda result: learning_curves(result.trials, result.epochs, result.study, "acc"),
+    ),
+    "loss": Row(
+        "Loss while training",
+        lambda _: (
+            f"Mean cross-entropy, in nats. {BAND} Where one explodes, the axis ends at twice the first epoch's median."
         ),
-    ]
-
-
-def _curves(mine: pd.DataFrame, epochs: pd.DataFrame, study: Study) -> list[Chart | None]:
-    band = "Solid: validation, mean over seeds, with a band from the lowest to the highest seed; dashed: train."
-    return [
-        _chart(
-            "accuracy",
-            "Accuracy while training",
-            f"{band} A cross is where a trial broke off.",
-            learning_curves(mine, epochs, study, "acc"),
-        ),
-        _chart(
-            "loss",
-            "Loss while training",
-            f"Mean cross-entropy, in nats. {band} Where one explodes, the axis ends at twice the first epoch's median.",
-            learning_curves(mine, epochs, study, "loss"),
-        ),
-    ]
-
-
-def _sensitivity(mine: pd.DataFrame, study: Study) -> Chart | None:
-    sensitivity = axis_shares(mine, study)
-    return _chart(
-        "sensitivity",
+        lambda result: learning_curves(result.trials, result.epochs, result.study, "loss"),
+    ),
+    "sensitivity": Row(
         "What the result is sensitive to",
-        f"Share of the variance of validation accuracy between trials. {sensitivity.note}".strip(),
-        axis_importance(sensitivity),
-    )
+        lambda result: (
+            f"Share of the variance of validation accuracy between trials. {result.sensitivity.note}".strip()
+        ),
+        lambda result: axis_importance(result.sensitivity),
+    ),
+}
+"""Every chart, by its id, in the order of a page."""
 
 
-def _chart(key: str, title: str, caption: str, figure: go.Figure | None, *, half: bool = False) -> Chart | None:
-    if figure is None:
-        return None
-    # Inside <script> the parser looks for nothing but "</script" and "<!--".
-    text = figure.to_json().replace("<", "\\u003c")
-    heights = (int(figure.layout.height), int(figure.layout.meta["narrow"]["height"]))
-    return Chart(key, title, caption, text, heights, half)
+def make_charts(result: StudyResult) -> list[Chart]:
+    """The charts of a study; none if no trial is ok."""
+    if not (result.trials["status"] == "ok").any():
+        return []
+    charts = []
+    for key, row in CHARTS.items():
+        figure = row.draw(result)
+        if figure is None:
+            continue
+        # Inside <script> the parser looks for nothing but "</script" and "<!--".
+        text = figure.to_json().replace("<", "\\u003c")
+        heights = (int(figure.layout.height), int(figure.layout.meta["narrow"]["height"]))
+        charts.append(Chart(key, row.title, row.caption(result), text, heights, row.half))
+    return charts

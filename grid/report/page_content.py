@@ -9,23 +9,19 @@ from typing import Any
 import pandas as pd
 
 from cifar_models.config import TrainConfig
-from grid.analysis.conclusion import Conclusion
-from grid.analysis.fit import ArmFit, arm_fit, rules, window_in_words
+from cifar_models.data import SOURCES
+from grid.analysis.evidence import Evidence
 from grid.analysis.inference import interval
-from grid.analysis.summaries import STATUSES, arm_summaries, ranking, trials_of
-from grid.formats import NOTHING, count, number, percent, plural, seconds, status_words, unbroken
+from grid.analysis.study_result import StudyResult
+from grid.analysis.summaries import ranking
+from grid.formats import NOTHING, count, duration, number, percent, plural, status_words, unbroken
+from grid.questions.fields import flat
 from grid.questions.study import Study
 from grid.records.plan import StudyPlan
+from grid.records.status import STATUSES
 from grid.report.claims_table import ClaimRow, claim_rows
 from grid.report.page_charts import Chart, make_charts
-
-DATASETS = {
-    "digits": "scikit-learn's handwritten digits, enlarged to 32×32: a stand-in that runs offline and says "  # noqa: RUF001
-    "nothing about CIFAR-10",
-    "cifar10": "CIFAR-10: 60,000 colour photographs of 32×32 pixels in 10 classes",  # noqa: RUF001
-    "cifar100": "CIFAR-100: 60,000 colour photographs of 32×32 pixels in 100 classes",  # noqa: RUF001
-    "folder": "the images of a folder of one's own, a folder a class",
-}
+from grid.tables.fit import ArmFit, arm_fit, rules, window_in_words
 
 
 @dataclass(frozen=True)
@@ -98,17 +94,10 @@ class StudyPage:
     fit_window: str
 
 
-def make_page(
-    plan: StudyPlan,
-    trials: pd.DataFrame,
-    epochs: pd.DataFrame,
-    conclusion: Conclusion,
-    pictures: Sequence[Picture] = (),
-) -> StudyPage:
-    """Gathers a study's page from its plan, the tables, what was found and the pictures that lie beside it."""
-    study = plan.study
-    mine = trials_of(trials, study)
-    summaries = arm_summaries(mine, study)
+def make_page(result: StudyResult, pictures: Sequence[Picture] = ()) -> StudyPage:
+    """Gathers a study's page from what was found and the pictures that lie beside it."""
+    plan, study, mine, summaries = result.plan, result.study, result.trials, result.summaries
+    conclusion, evidence = result.conclusion, result.conclusion.judgement.evidence
     rows = summaries.to_dict("records")
     fits = {arm: arm_fit(column.dropna()) for arm, column in mine.groupby("arm")["fit"]}
     totals = [(status, int(summaries[status].sum())) for status in STATUSES]
@@ -121,8 +110,8 @@ def make_page(
         screening=_screening(plan),
         counts=[(status_words(status), total) for status, total in totals if total],
         budget=_budget(study, mine),
-        charts=make_charts(mine, epochs, study, conclusion),
-        arms=[_arm_row(rows[arm], fits[arm], _ends(conclusion, arm)) for arm in ranking(summaries)],
+        charts=make_charts(result),
+        arms=[_arm_row(rows[arm], fits[arm], _ends(evidence, arm)) for arm in ranking(summaries)],
         failures=_failures(mine),
         shared=_shared_settings(study),
         trials=[_trial_row(row) for row in mine.to_dict("records")],
@@ -144,7 +133,7 @@ def _budget(study: Study, mine: pd.DataFrame) -> list[tuple[str, str]]:
         "all but the validation share" if c.data.train_size is None else count(c.data.train_size) for c in configs
     )
     return [
-        ("data", f"{study.dataset}: {DATASETS[configs[0].data.name]}"),
+        ("data", f"{study.dataset}: {SOURCES[configs[0].data.name].about}"),
         ("profile", study.profile),
         ("training images", _all_of(trained_on) if len(trained_on) else _all_of(planned)),
         ("epochs", _all_of(config.epochs for config in configs)),
@@ -152,7 +141,7 @@ def _budget(study: Study, mine: pd.DataFrame) -> list[tuple[str, str]]:
         ("precision", _all_of(config.precision for config in configs)),
         ("seeds", _seeds(mine)),
         ("arms", str(len(study.arms))),
-        ("training time", seconds(float(mine["wall_s"].sum()))),
+        ("training time", duration(float(mine["wall_s"].sum()))),
     ]
 
 
@@ -199,13 +188,12 @@ def _arm_row(summary: dict[Hashable, Any], fit: ArmFit, ends: str) -> list[Value
         Value(number(summary["test_loss_mean"], 3), _key(summary["test_loss_mean"])),
         Value(fit.text or NOTHING, fit.position, "\n".join(f"{amount} {name}" for name, amount in fit.others)),
         Value(count(summary["num_parameters"]), _key(summary["num_parameters"])),
-        Value(seconds(summary["wall_s"]), _key(summary["wall_s"])),
+        Value(duration(summary["wall_s"]), _key(summary["wall_s"])),
     ]
 
 
-def _ends(conclusion: Conclusion, arm: int) -> str:
+def _ends(evidence: Evidence, arm: int) -> str:
     """The 95 % interval of an arm's test accuracy, over seeds and images; empty for one that is not compared."""
-    evidence = conclusion.judgement.evidence
     if evidence.arms[arm].why_not is not None or len(evidence.seeds(arm)) < 2:
         return ""
     ends = interval(evidence.measure(arm, "test_acc", "both"))
@@ -236,32 +224,25 @@ def _trial_row(row: dict[Hashable, Any]) -> list[str]:
         status_words(str(row["status"])),
         percent(row["val_acc"]),
         percent(row["test_acc"]),
-        seconds(row["wall_s"]),
+        duration(row["wall_s"]),
         str(row["fingerprint"]),
     ]
 
 
 def _shared_settings(study: Study) -> list[tuple[str, str]]:
     """Fields that are equal in all arms, in the configuration's order."""
-    flat = [_flat(arm.config) for arm in study.arms]
+    written = [_written(arm.config) for arm in study.arms]
     return [
         (field, value)
-        for field, value in flat[0].items()
-        if field != "seed" and all(other.get(field) == value for other in flat)
+        for field, value in written[0].items()
+        if field != "seed" and all(other.get(field) == value for other in written)
     ]
 
 
-def _flat(config: TrainConfig) -> dict[str, str]:
+def _written(config: TrainConfig) -> dict[str, str]:
     """Every field by its dotted name, as YAML would write it."""
-    fields: dict[str, str] = {}
-    pending: list[tuple[str, Any]] = list(config.model_dump(mode="json").items())
-    while pending:
-        name, value = pending.pop(0)
-        if isinstance(value, dict):
-            pending = [(f"{name}.{inner}", item) for inner, item in value.items()] + pending
-        else:
-            fields[name] = value if isinstance(value, str) else json.dumps(value)
-    return fields
+    fields = flat(config.model_dump(mode="json"))
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields}
 
 
 def _all_of(values: Iterable[Any]) -> str:

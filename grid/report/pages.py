@@ -2,61 +2,51 @@
 
 import base64
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pyarrow as pa
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from grid.analysis.conclusion import Conclusion
+from grid.analysis.study_result import StudyResult
 from grid.questions.study import Study
-from grid.records.plan import StudyPlan
+from grid.records.files import Folder
 from grid.report.page_content import Picture, make_page
 from grid.report.samples import find_samples
 
 TEMPLATES = Path(__file__).parent / "templates"
 PLOTLY = "plotly.min.js"
+INDEX = "index.html"
 
 
 def write_report(
-    plans: Sequence[StudyPlan],
-    tables: Mapping[str, pa.Table],
-    conclusions: Mapping[str, Conclusion],
-    folder: Path,
+    results: Sequence[StudyResult],
+    folder: Folder,
     claims_histories: Mapping[str, str] | None = None,
 ) -> Path:
-    """Writes `<study>.html` for every plan, `index.html` and `plotly.min.js`; each file whole or not at all.
+    """Writes `<study>.html` for every study, `index.html` and `plotly.min.js`; each file whole or not at all.
 
     Args:
-        plans: The studies, in the order of the index.
-        tables: `trials` and `epochs`, as `grid.records.tables` makes them.
-        conclusions: What each study found, by its name.
+        results: What the studies found, in the order of the index.
         folder: Where the files go; made if it is not there.
         claims_histories: Whether the claims of a study were written before its first trial, by its name.
 
     Returns:
         Path of `index.html`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    trials, epochs = (tables[name].to_pandas() for name in ("trials", "epochs"))
-    pages = [
-        make_page(plan, trials, epochs, conclusions[plan.study.name], _pictures(plan.study, folder)) for plan in plans
-    ]
+    pages = [make_page(result, _pictures(result.study, folder)) for result in results]
     environment = _environment()
     environment.globals["claims_histories"] = claims_histories or {}
-    _write(folder / PLOTLY, get_plotlyjs())
+    folder.write(PLOTLY, get_plotlyjs().encode())
     template = environment.get_template("study.html.j2")
     for page in pages:
-        _write(folder / f"{page.study.name}.html", template.render(page=page))
-    index = folder / "index.html"
-    _write(index, environment.get_template("index.html.j2").render(pages=pages))
-    return index
+        folder.write(f"{page.study.name}.html", template.render(page=page).encode())
+    folder.write(INDEX, environment.get_template("index.html.j2").render(pages=pages).encode())
+    return folder.path / INDEX
 
 
-def _pictures(study: Study, folder: Path) -> list[Picture]:
-    return [Picture(", ".join(strip.labels), strip.path.name) for strip in find_samples(study, folder)]
+def _pictures(study: Study, folder: Folder) -> list[Picture]:
+    return [Picture(", ".join(strip.labels), strip.file) for strip in find_samples(study, folder)]
 
 
 def _environment() -> Environment:
@@ -90,9 +80,3 @@ def _security_policy(script_sha256: str) -> str:
             "form-action 'none'",
         )
     )
-
-
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(f"{path.name}.tmp")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)

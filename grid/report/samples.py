@@ -6,8 +6,6 @@ Finding the pictures needs no torch; only writing them does.
 """
 
 import hashlib
-import os
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +15,7 @@ from PIL import Image
 from cifar_models.config import IMAGE_SIZE, AugmentationConfig
 from cifar_models.data import load
 from grid.questions.study import Study
+from grid.records.files import Folder
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -38,24 +37,24 @@ class Strip(NamedTuple):
 
     Attributes:
         labels: The arms that change images in this way, whether in place or added.
-        path: The file.
+        file: Name of the file.
     """
 
     labels: tuple[str, ...]
-    path: Path
+    file: str
 
 
-def find_samples(study: Study, folder: Path) -> list[Strip]:
+def find_samples(study: Study, folder: Folder) -> list[Strip]:
     """The strips of a study that `write_samples` has written to a folder, in the order of the arms."""
-    return [strip for strip, _ in _strips(study, folder) if strip.path.is_file()]
+    return [strip for strip, _ in _strips(study) if folder.kind(strip.file) == "file"]
 
 
-def samples_are_missing(study: Study, folder: Path) -> bool:
+def samples_are_missing(study: Study, folder: Folder) -> bool:
     """Whether a study has an augmentation whose strip is not in the folder."""
-    return len(find_samples(study, folder)) < len(_strips(study, folder))
+    return len(find_samples(study, folder)) < len(_strips(study))
 
 
-def write_samples(study: Study, folder: Path) -> list[Strip]:
+def write_samples(study: Study, folder: Folder) -> list[Strip]:
     """Draws a strip for every augmentation of a study; the same bytes every time.
 
     Args:
@@ -65,18 +64,17 @@ def write_samples(study: Study, folder: Path) -> list[Strip]:
     Returns:
         All of its strips.
     """
-    strips = _strips(study, folder)
-    if strips:
-        folder.mkdir(parents=True, exist_ok=True)
-        originals = _tinted_digits()
+    strips = _strips(study)
+    if not strips:
+        return []
+    originals = _tinted_digits()
     for strip, config in strips:
-        unfinished = strip.path.with_name(f"{strip.path.name}.tmp")
-        _picture(originals, _augmented(originals, config)).save(unfinished, format="PNG", optimize=True)
-        os.replace(unfinished, strip.path)
+        with folder.writing(strip.file) as file:
+            _picture(originals, _augmented(originals, config)).save(file, format="PNG", optimize=True)
     return [strip for strip, _ in strips]
 
 
-def _strips(study: Study, folder: Path) -> list[tuple[Strip, AugmentationConfig]]:
+def _strips(study: Study) -> list[tuple[Strip, AugmentationConfig]]:
     """What there is to draw. The name holds a hash of the configuration: a picture of an older one is never shown."""
     labels: dict[AugmentationConfig, list[str]] = {}
     for arm in study.arms:
@@ -86,7 +84,7 @@ def _strips(study: Study, folder: Path) -> list[tuple[Strip, AugmentationConfig]
     strips = []
     for config, names in labels.items():
         digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:8]
-        strips.append((Strip(tuple(names), folder / f"{study.name}-augmented-{digest}.png"), config))
+        strips.append((Strip(tuple(names), f"{study.name}-augmented-{digest}.png"), config))
     return strips
 
 

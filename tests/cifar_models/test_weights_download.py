@@ -12,8 +12,8 @@ import torch
 from cifar_models import weights
 from cifar_models.config import PublishedConfig
 from cifar_models.models import build_model
-from cifar_models.weights import PUBLISHED, WeightsError, WeightsFile, find_weights
-from tests.cifar_models.made_weights import go_offline, one_line, publish
+from cifar_models.weights import WeightsError
+from tests.cifar_models.made_weights import find, go_offline, one_line, publish, publish_at
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -42,7 +42,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     path = publish(monkeypatch, "densenet121", {"made": torch.ones(3)}, tmp_path / "served")
     with HTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(path.parent))) as server:
         url = f"http://127.0.0.1:{server.server_port}/{path.name}"
-        monkeypatch.setitem(PUBLISHED, "densenet121", WeightsFile(path.name, url))
+        publish_at(monkeypatch, "densenet121", path.name, url)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield path
@@ -51,7 +51,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_a_missing_file_is_downloaded_into_torchs_cache(served: Path, empty_cache: Path) -> None:
-    path = find_weights("densenet121", None)
+    path = find("densenet121", None)
     assert path == empty_cache / served.name
     assert path.read_bytes() == served.read_bytes()
     assert socket.getdefaulttimeout() is None
@@ -60,7 +60,7 @@ def test_a_missing_file_is_downloaded_into_torchs_cache(served: Path, empty_cach
 def test_a_wrong_download_is_refused_and_leaves_nothing(served: Path, empty_cache: Path) -> None:
     served.write_bytes(b"something else")
     with pytest.raises(WeightsError) as error:
-        find_weights("densenet121", None)
+        find("densenet121", None)
     assert "invalid hash value" in one_line(error)
     assert list(empty_cache.iterdir()) == []
 
@@ -69,23 +69,23 @@ def test_a_failed_download_is_tried_once_only(served: Path) -> None:
     content = served.read_bytes()
     served.unlink()
     with pytest.raises(WeightsError, match="File not found"):
-        find_weights("densenet121", None)
+        find("densenet121", None)
     served.write_bytes(content)
     with pytest.raises(WeightsError, match="File not found"):
-        find_weights("densenet121", None)
+        find("densenet121", None)
 
 
 def test_a_silent_server_is_given_up_after_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights, "STALL_S", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-        monkeypatch.setitem(PUBLISHED, "densenet121", WeightsFile("densenet121-a639ec97.pth", url))
+        publish_at(monkeypatch, "densenet121", "densenet121-a639ec97.pth", url)
         with pytest.raises(WeightsError, match="timed out"):
-            find_weights("densenet121", None)
+            find("densenet121", None)
 
 
 def test_a_cache_that_cannot_be_made_is_an_error_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "hub").touch()
     with pytest.raises(WeightsError) as error:
-        find_weights("resnet50", None)
+        find("resnet50", None)
     assert "no ImageNet weights for resnet50" in one_line(error)

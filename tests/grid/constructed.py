@@ -13,8 +13,9 @@ from cifar_models.records import EpochRecord, TestRecord
 from grid.questions.expansion import make_study
 from grid.questions.question import find_question, read_profiles
 from grid.questions.study import Arm, Axis, Study
-from grid.records.ledger import Ledger, Status, TrialRecord
+from grid.records.ledger import Ledger, TrialRecord
 from grid.records.plan import PlannedTrial, StudyPlan, make_plan
+from grid.records.status import Status
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 """A label that would run a script if it reached a page as it is."""

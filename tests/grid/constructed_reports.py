@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from cifar_models.config import AugmentationConfig
+from grid.analysis.study_result import study_results
 from grid.questions.question import Answer
+from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.records.plan import StudyPlan, make_plan
-from grid.records.tables import make_tables
 from grid.report.pages import write_report
 from grid.report.samples import write_samples
-from grid.results import conclude_all
+from grid.tables.tables import make_tables
 from tests.grid.constructed import (
     DATA_FINGERPRINT,
     HOSTILE,
@@ -33,13 +34,13 @@ ANSWERS = (
 def written(plans: list[StudyPlan], ledger: Ledger, folder: Path) -> Path:
     """The folder of a report on plans, after it was written."""
     tables = make_tables(plans, ledger)
-    return write_report(plans, tables, conclude_all(plans, tables), folder).parent
+    return write_report(study_results(plans, tables), Folder(folder)).parent
 
 
 def constructed_report(folder: Path) -> Path:
     """The folder of a report on three studies, of which nothing of the last was trained."""
     plans = [catalogue_plan("q2"), catalogue_plan("q3"), make_plan(small_study(), DATA_FINGERPRINT)]
-    ledger = Ledger(folder / "ledger")
+    ledger = Ledger(Folder(folder).below("ledger"))
     for plan in plans[:2]:
         fill_ledger(plan, ledger)
     return written(plans, ledger, folder / "pages with spaces & é")
@@ -52,10 +53,10 @@ def kinds_report(folder: Path) -> Path:
         plan = catalogue_plan(name)
         study = plan.study.model_copy(update={"answers": ANSWERS})
         plans.append(make_plan(study, DATA_FINGERPRINT))
-    ledger = Ledger(folder / "ledger")
+    ledger = Ledger(Folder(folder).below("ledger"))
     for plan in plans:
         fill_ledger(plan, ledger)
-    write_samples(plans[1].study, folder)
+    write_samples(plans[1].study, Folder(folder))
     return written(plans, ledger, folder)
 
 
@@ -69,7 +70,7 @@ def hostile_report(folder: Path) -> Path:
     arms = (study.arms[0].model_copy(update={"config": flipped}), *study.arms[1:])
     study = study.model_copy(update={"axes": (axis,), "arms": arms, "answers": answers, **text})
     plan = make_plan(study, DATA_FINGERPRINT)
-    ledger = Ledger(folder / "ledger")
+    ledger = Ledger(Folder(folder).below("ledger"))
     ledger.prepare()
     for trial in plan.trials:
         record, test = constructed_trial(plan, trial)
@@ -78,5 +79,5 @@ def hostile_report(folder: Path) -> Path:
             record, test = record.model_copy(update=failure), None
         ledger.commit(record.model_copy(update={"machine": HOSTILE}), test)
     pages = folder / "pages"
-    write_samples(study, pages)
+    write_samples(study, Folder(pages))
     return written([plan], ledger, pages)

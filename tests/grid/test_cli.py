@@ -46,10 +46,16 @@ def folder_of(tmp_path: Path, kind: str) -> Path:
         (["q3", "--set", "epochs"], "--set: 'epochs' is not FIELD=VALUE"),
         (["q3", "--set", "batch_size=5000"], "batch_size: 5000 is more than the"),
         (["q3", "--set", "data.train_size=5000"], "train_size"),
-        (["q3", "--set", "epochs=2001-99-99"], "is not FIELD=VALUE"),
+        (["q3", "--set", "epochs=2001-99-99"], "'2001-99-99' is YAML for a timestamp"),
         (["q3", "--set", "seed=3"], "seed is chosen for a whole run, with --seeds"),
-        (["q3", "--seeds", "0"], "--seeds"),
-        (["q3", "--no-such-option"], "No such option"),
+        (
+            ["q3", "--seeds", "0"],
+            "--seeds: 0 is not allowed: input should be greater than or equal to 1 (see cifar-grid",
+        ),
+        (["q3", "--seeds", "many"], "--seeds: many is not allowed: input should be a valid integer"),
+        (["q3", "--gpus-per-trial", "-1"], "--gpus-per-trial: -1 is not allowed: input should be greater than"),
+        (["q3", "--scheduler", "random"], "--scheduler: 'random' is not one of grid, asha"),
+        (["q3", "--no-such-option"], "Unknown option: --no-such-option"),
         (["q3", "--until-decided"], "--until-decided needs --max-trials"),
         (["q3", "--max-trials", "3"], "--max-trials is the budget of --until-decided"),
         (["q3", "--until-decided", "--max-trials", "3", "--scheduler", "asha"], "leave out --scheduler asha"),
@@ -63,6 +69,25 @@ def test_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path: Path, arguments: 
     assert expected in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "results").exists(), "nothing half-written"
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("batch_size=1000000000000", "batch_size: 1000000000000 is not allowed"),
+        ("batch_size=1000000", "batch_size: 1000000 is more than the"),
+        ("data.train_size=1000000", "train_size 1000000 is too large"),
+        ("data.test_size=1000000", "test_size 1000000 is too large"),
+        ("data.val_fraction=0.00001", "val_fraction 1e-05 of"),
+        ("data.val_fraction=0.99999", "val_fraction 0.99999 leaves no training image"),
+    ],
+)
+@pytest.mark.parametrize("options", [["run"], ["plan", "--no-time"]], ids=["run", "plan"])
+def test_a_plan_refuses_what_a_run_refuses(tmp_path: Path, options: list[str], setting: str, expected: str) -> None:
+    done = command(*options, "q3", "--set", setting, "--results", tmp_path / "results")
+    assert done.returncode == 2, done.stderr
+    assert expected in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "corrupt", "columns"])

@@ -6,16 +6,16 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from grid.analysis.summaries import STATUSES, arm_summaries
 from grid.formats import percent, status_words
+from grid.questions.measures import MEASURES
 from grid.questions.study import Axis, Study
+from grid.records.status import STATUSES
 from grid.report.charts.style import make_figure, plain
 
 ROW = 76
 """Pixels a row, room for three lines."""
 MIN_CELL, ROW_NAMES = 62, 100
 """Pixels that a cell's text and the names of the rows need in width."""
-NAMES = {"val_acc": "validation", "test_acc": "test"}
 SCALE = ((0, "#fbf2df"), (0.5, "#d3e3e2"), (1, "#74afdc"))
 """Pale all along, so that plotly writes dark on every cell."""
 FAILED = "#d9dce0"
@@ -49,12 +49,12 @@ def has_heat_map(study: Study) -> bool:
     return complete and len(study.arms) * 4 > 3 * len(study.axes[0].values) * len(study.axes[1].values)
 
 
-def heat_map(trials: pd.DataFrame, study: Study, measure: str = "val_acc") -> go.Figure | None:
+def heat_map(summaries: pd.DataFrame, study: Study, measure: str = "val_acc") -> go.Figure | None:
     """Draws the mean of `measure` in each cell; None if there is no table or no trial is ok.
 
     Cells without a mean say what became of their trials; those that were never planned show a dash.
     """
-    if not has_heat_map(study) or not (summaries := arm_summaries(trials, study))["ok"].any():
+    if not has_heat_map(study) or not summaries["ok"].any():
         return None
     cells = make_cells(summaries, study, measure)
     unknown = [[0 if value is None else None for value in row] for row in cells.mean]
@@ -74,7 +74,9 @@ def heat_map(trials: pd.DataFrame, study: Study, measure: str = "val_acc") -> go
     low, high = cells.span
     traces = [
         go.Heatmap(z=unknown, colorscale=[[0, FAILED], [1, FAILED]], name="no result", **common),
-        go.Heatmap(z=cells.mean, zmin=low, zmax=max(high, low + 1e-6), colorscale=SCALE, name=NAMES[measure], **common),
+        go.Heatmap(
+            z=cells.mean, zmin=low, zmax=max(high, low + 1e-6), colorscale=SCALE, name=MEASURES[measure].part, **common
+        ),
     ]
     return make_figure(traces, _layout(study, 30), _layout(study, 11), min_width=len(columns) * MIN_CELL + ROW_NAMES)
 
@@ -95,7 +97,7 @@ def make_cells(summaries: pd.DataFrame, study: Study, measure: str) -> Cells:
             text[row][column] = [percent(mean[row][column]), f"n = {summary['ok']}", *failed]
         else:
             text[row][column] = [status_words(status) for status in others]
-        name = f"{NAMES[measure]} accuracy {percent(summary[f'{measure}_mean'])}, mean of {summary['ok']}"
+        name = f"{MEASURES[measure].words} {percent(summary[f'{measure}_mean'])}, mean of {summary['ok']}"
         hover[row][column] = [arm.label, name, *str(summary["reasons"]).splitlines()]
     means = summaries[["val_acc_mean", "test_acc_mean"]]
     return Cells(mean, text, hover, (float(means.min().min()), float(means.max().max())))

@@ -9,13 +9,13 @@ import plotly.graph_objects as go
 
 from grid.analysis.summaries import curves, shown_trials
 from grid.formats import plural, status_words
+from grid.questions.measures import MEASURES
 from grid.questions.study import Study
 from grid.report.charts.grouping import Grouping, group_arms
 from grid.report.charts.panels import NARROW, WIDE, Axes, axes_of, panel_layout
 from grid.report.charts.style import FAILURE, make_figure, plain, translucent
 
 Measure = Literal["acc", "loss"]
-NAMES = {"acc": "accuracy", "loss": "loss"}
 MAX_MARKED_EPOCHS = 15
 """Lines of more epochs carry no marker at each, which would only thicken them."""
 CEILING = 2.0
@@ -127,15 +127,12 @@ def _arm_traces(arm: int, curve: pd.DataFrame, study: Study, grouping: Grouping,
             opacity=opacity,
             meta=[plain(study.arms[arm].label, 40)],
             hovertemplate=(
-                f"<b>%{{meta[0]}}</b><br>epoch %{{x}}: {name} {NAMES[measure]} {number}"
+                f"<b>%{{meta[0]}}</b><br>epoch %{{x}}: {MEASURES[f'{split}_{measure}'].words} {number}"
                 f"<br>mean of %{{customdata}} of {plural(len(study.seeds), 'seed')}<extra></extra>"
             ),
             **common,
         )
-        for split, name, dash, width, opacity in (
-            ("train", "train", "4px,3px", 1.3, 0.75),
-            ("val", "validation", "solid", 2.2, 1),
-        )
+        for split, dash, width, opacity in (("train", "4px,3px", 1.3, 0.75), ("val", "solid", 2.2, 1))
     ]
     return [band, *lines]
 

@@ -5,37 +5,38 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from grid.analysis.summaries import STATUSES, arm_summaries, ranking, shown_trials
+from grid.analysis.summaries import ranking, shown_trials
 from grid.formats import status_words
+from grid.questions.measures import MEASURES
 from grid.questions.study import Study
+from grid.records.status import STATUSES
 from grid.report.charts.style import FAILURE, NEUTRAL, QUALITATIVE, make_figure, note, plain, translucent
 
 ROW = {"wide": 44, "narrow": 66}
 """Pixels an arm."""
 SHOWN = (
-    ("test_acc", "test", QUALITATIVE[0], "circle", -0.14),
-    ("val_acc", "validation", QUALITATIVE[1], "diamond-open", 0.1),
-    ("train_acc", "train", NEUTRAL, "square-open", 0.28),
+    ("test_acc", QUALITATIVE[0], "circle", -0.14),
+    ("val_acc", QUALITATIVE[1], "diamond-open", 0.1),
+    ("train_acc", NEUTRAL, "square-open", 0.28),
 )
-"""What is shown of an arm: measure, name, colour, symbol, and how far below the middle of its row."""
+"""What is shown of an arm: measure, colour, symbol, and how far below the middle of its row."""
 
 
-def final_measures(trials: pd.DataFrame, study: Study) -> go.Figure | None:
+def final_measures(summaries: pd.DataFrame, trials: pd.DataFrame, study: Study) -> go.Figure | None:
     """Draws all arms, the highest mean validation accuracy on top; None if no trial is ok.
 
     Arms without results keep their row, and every trial that is not ok is named in it.
     """
-    summaries = arm_summaries(trials, study)
     if not summaries["ok"].any():
         return None
     order = ranking(summaries)
     ordered = summaries.loc[order]
     rows = {arm: row for row, arm in enumerate(order)}
     traces: list[go.Scatter] = []
-    for measure, name, colour, symbol, shift in SHOWN:
+    for measure, colour, symbol, shift in SHOWN:
         if measure == "test_acc":
             traces.append(_seeds(trials, study, rows, colour, shift))
-        traces.append(_means(ordered, study, measure, name, {"color": colour, "symbol": symbol}, shift))
+        traces.append(_means(ordered, study, measure, {"color": colour, "symbol": symbol}, shift))
     lines = [
         (plain(str(label)), failures(row)) for label, (_, row) in zip(ordered["label"], ordered.iterrows(), strict=True)
     ]
@@ -75,19 +76,18 @@ def _seeds(trials: pd.DataFrame, study: Study, rows: dict[int, int], colour: str
     )
 
 
-def _means(
-    ordered: pd.DataFrame, study: Study, measure: str, name: str, marker: dict[str, Any], shift: float
-) -> go.Scatter:
+def _means(ordered: pd.DataFrame, study: Study, measure: str, marker: dict[str, Any], shift: float) -> go.Scatter:
     """The mean of a measure in each row; on test with the interval, which is what the answer is about."""
     shown = [(row, arm) for row, arm in enumerate(ordered["arm"]) if ordered.loc[arm, f"{measure}_n"] > 0]
     mean = [float(ordered.loc[arm, f"{measure}_mean"]) for _, arm in shown]
     half = (ordered[f"{measure}_high"] - ordered[f"{measure}_mean"]).fillna(0)
     is_test = measure == "test_acc"
+    row = MEASURES[measure]
     return go.Scatter(
         x=mean,
         y=[row + shift for row, _ in shown],
         mode="markers",
-        name=f"{name}: mean and 95 % interval" if is_test else f"{name}: mean",
+        name=f"{row.part}: mean and 95 % interval" if is_test else f"{row.part}: mean",
         marker=marker | {"size": 10 if is_test else 8},
         error_x={
             "array": [float(half[arm]) for _, arm in shown],
@@ -99,7 +99,7 @@ def _means(
         else None,
         customdata=[int(ordered.loc[arm, f"{measure}_n"]) for _, arm in shown],
         hovertext=[f"<b>{plain(study.arms[arm].label, 40)}</b>" for _, arm in shown],
-        hovertemplate=f"%{{hovertext}}<br>{name} accuracy %{{x:.1%}}, mean of %{{customdata}} seeds<extra></extra>",
+        hovertemplate=f"%{{hovertext}}<br>{row.words} %{{x:.1%}}, mean of %{{customdata}} seeds<extra></extra>",
     )
 
 

@@ -2,15 +2,18 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import cifar_models.data.dataset
+import cifar_models.data.sources
 from cifar_models.config import DataConfig
 from cifar_models.data import DataError, data_fingerprint, load, split
-from cifar_models.data.cifar import CIFAR10, CIFARS
+from cifar_models.data.cifar import CIFAR10, Cifar
+from cifar_models.data.sources import SOURCES, find_cifar
 from tests.cifar_models.data.made_data import (
     encoded,
     noise,
@@ -19,6 +22,13 @@ from tests.cifar_models.data.made_data import (
     write_class_folders,
     write_parquet,
 )
+
+
+def publish(monkeypatch: pytest.MonkeyPatch, cifar: Cifar) -> None:
+    """Makes other batches the published ones of CIFAR-10."""
+    row = replace(SOURCES["cifar10"], find=partial(find_cifar, cifar))
+    monkeypatch.setitem(SOURCES, "cifar10", row)
+
 
 REAL_DATA = os.environ.get("CIFAR_GRID_TEST_DATA")
 
@@ -82,7 +92,7 @@ def test_parquet_is_found_where_the_hub_puts_it(tmp_path, below):
 
 @pytest.mark.parametrize("named", ["", "cifar-10-batches-py"])
 def test_batches_are_found_in_their_folder_and_are_preferred(tmp_path, monkeypatch, named):
-    monkeypatch.setitem(CIFARS, "cifar10", write_batches(tmp_path / "cifar-10-batches-py"))
+    publish(monkeypatch, write_batches(tmp_path / "cifar-10-batches-py"))
     write_cifar10_parquet(tmp_path)
     assert len(load("cifar10", tmp_path / named).train_images) == 100
 
@@ -98,21 +108,21 @@ def test_cifars_in_one_folder_are_not_taken_for_each_other(tmp_path):
 def test_cifar_that_is_not_there_is_downloaded_once_into_the_default_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     published = write_batches(tmp_path / "elsewhere")
-    monkeypatch.setitem(CIFARS, "cifar10", published)
+    publish(monkeypatch, published)
     downloads = []
 
     def fake_download(cifar, data_dir):
         downloads.append(data_dir)
         shutil.copytree(tmp_path / "elsewhere", data_dir / cifar.batches_folder)
 
-    monkeypatch.setattr(cifar_models.data.dataset, "download_cifar", fake_download)
+    monkeypatch.setattr(cifar_models.data.sources, "download_cifar", fake_download)
     fingerprint = data_fingerprint("cifar10", None)
     assert load("cifar10", None).fingerprint == fingerprint
     assert downloads == [Path("data")]
 
 
 def test_download_can_be_forbidden(tmp_path, monkeypatch):
-    monkeypatch.setattr(cifar_models.data.dataset, "download_cifar", lambda *_: pytest.fail("downloaded"))
+    monkeypatch.setattr(cifar_models.data.sources, "download_cifar", lambda *_: pytest.fail("downloaded"))
     for use in (load, data_fingerprint):
         with pytest.raises(
             DataError, match="found no CIFAR-10, neither the torchvision folder cifar-10-batches-py nor"
@@ -122,7 +132,7 @@ def test_download_can_be_forbidden(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "folder"])
 def test_folder_that_was_named_but_is_not_there_is_an_error_not_a_download(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(cifar_models.data.dataset, "download_cifar", lambda *_: pytest.fail("downloaded"))
+    monkeypatch.setattr(cifar_models.data.sources, "download_cifar", lambda *_: pytest.fail("downloaded"))
     with pytest.raises(DataError, match=r"--data-dir .*missing does not exist"):
         load(name, tmp_path / "missing")
     (tmp_path / "file").touch()

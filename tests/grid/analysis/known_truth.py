@@ -8,8 +8,10 @@ import numpy.typing as npt
 
 from cifar_models.records import EpochRecord, TestRecord
 from grid.questions.claims import Claim
-from grid.records.ledger import Ledger, Status, TrialRecord
+from grid.records.files import Folder
+from grid.records.ledger import Ledger, TrialRecord
 from grid.records.plan import PlannedTrial, StudyPlan, make_plan, planned_trial
+from grid.records.status import Status
 from tests.grid.constructed import DATA_FINGERPRINT, small_study
 
 NUM_IMAGES = 10_000
@@ -30,7 +32,7 @@ def known_plan(num_seeds: int = 8, claims: Sequence[Claim] = ()) -> StudyPlan:
 
 def fill(plan: StudyPlan, folder: Path) -> Ledger:
     """The ledger of a plan's trials."""
-    ledger = Ledger(folder)
+    ledger = Ledger(Folder(folder))
     ledger.prepare()
     rng = np.random.default_rng(20)
     difficulty = rng.permutation(NUM_IMAGES) / NUM_IMAGES

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from grid.analysis.evidence import gather
 from grid.analysis.summaries import (
     arm_summaries,
-    best_arm,
     curves,
     ranking,
 )
+from grid.questions.study import Study
 from tests.grid.constructed import small_study, trials_frame
 
 T_2 = 4.303
@@ -105,12 +106,16 @@ def test_curves_of_no_epochs_are_empty() -> None:
     assert curves(table, _epochs({"someone else's": [0.5]}), study).empty
 
 
+def chosen(trials: pd.DataFrame, study: Study) -> int | None:
+    return gather(study, trials, _epochs({"nobody": [0.5]}), {}).best(range(len(study.arms)))
+
+
 def test_an_arm_that_lost_a_seed_to_divergence_is_not_the_best_for_its_lucky_ones() -> None:
     study = small_study(("steady", "lucky", "unlucky"))
     accuracies = {0: [0.6, 0.6, 0.6], 1: [0.9, 0.9, 0.9], 2: [0.7, 0.7, 0.7]}
-    assert best_arm(trials_frame(study, accuracies, failed={(1, 0): "diverged"}), study) == 2
+    assert chosen(trials_frame(study, accuracies, failed={(1, 0): "diverged"}), study) == 2
     every = {(arm, 0): "diverged" for arm in range(3)}
-    assert best_arm(trials_frame(study, accuracies, failed=every), study) is None
+    assert chosen(trials_frame(study, accuracies, failed=every), study) is None
 
 
 def test_a_screening_stands_for_an_arm_only_where_nothing_else_does() -> None:
@@ -124,4 +129,4 @@ def test_a_screening_stands_for_an_arm_only_where_nothing_else_does() -> None:
     assert list(summaries["ok"]) == [3, 0]
     assert list(summaries["stopped"]) == [0, 3]
     assert summaries["test_acc_mean"][0] == 0.6
-    assert best_arm(both, study) == 0
+    assert chosen(both, study) == 0

@@ -11,7 +11,7 @@ from grid.analysis.verdicts import judge_study
 from grid.questions.claims import Claim
 from grid.questions.study import Study
 from grid.records.plan import StudyPlan, make_plan
-from grid.sequential import open_questions, seeds_of_next_look
+from grid.runs.sequential import open_questions, seeds_of_next_look
 from tests.grid.analysis.simulated import Trainings, World, draw_trainings, equal_arms
 from tests.grid.constructed import DATA_FINGERPRINT, small_study
 

@@ -8,13 +8,14 @@ import pytest
 
 from grid.analysis.conclusion import Conclusion, conclude
 from grid.analysis.evidence import gather
+from grid.analysis.study_result import study_results
 from grid.analysis.verdicts import judge_study
 from grid.analysis.wording import verdict_in_words
 from grid.questions.claims import Claim
+from grid.records.files import Folder
 from grid.records.plan import StudyPlan
-from grid.records.tables import make_tables
 from grid.report.pages import write_report
-from grid.results import conclude_all
+from grid.tables.tables import make_tables
 from tests.grid.analysis.known_truth import fill, known_plan
 from tests.grid.constructed import epochs_frame, small_study, trials_frame
 
@@ -45,9 +46,9 @@ def claims(only_at: dict[str, str] = HERE) -> list[Claim]:
 def known(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyPlan, Conclusion, Path]:
     plan, folder = known_plan(claims=claims()), tmp_path_factory.mktemp("known")
     tables = make_tables([plan], fill(plan, folder))
-    conclusions = conclude_all([plan], tables)
-    write_report([plan], tables, conclusions, folder)
-    return plan, conclusions[plan.study.name], folder
+    results = study_results([plan], tables)
+    write_report(results, Folder(folder))
+    return plan, results[0].conclusion, folder
 
 
 def test_each_claim_about_a_known_truth_gets_the_verdict_that_is_true(
@@ -97,7 +98,7 @@ def test_a_verdict_rests_on_the_trials_of_both_arms(known: tuple[StudyPlan, Conc
 
 def test_a_claim_about_another_budget_is_not_comparable(tmp_path: Path) -> None:
     plan = known_plan(num_seeds=2, claims=claims(ELSEWHERE))
-    conclusion = conclude_all([plan], make_tables([plan], fill(plan, tmp_path)))[plan.study.name]
+    conclusion = study_results([plan], make_tables([plan], fill(plan, tmp_path)))[0].conclusion
     assert {verdict.verdict for verdict in conclusion.judgement.verdicts} == {"not comparable"}
     assert "profile paper, here quick" in str(conclusion.judgement.verdicts[0].why_not)
 

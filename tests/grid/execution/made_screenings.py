@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cifar_models.config import TrainConfig
 from grid.execution.asha import AshaSchedule, Outcome, rungs
 from grid.execution.schedule import Job
-from grid.records.ledger import Status
+from grid.records.status import Status
 
 Curves = Mapping[str, Sequence[float]]
 """Validation accuracy of every epoch, by trial, as it would come out; it diverges in the epoch after the last."""

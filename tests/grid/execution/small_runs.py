@@ -20,6 +20,7 @@ from grid.execution.launch import train_all
 from grid.execution.progress import ProgressDisplay, RunState
 from grid.execution.resources import Resources
 from grid.execution.schedule import Queue, Schedule
+from grid.records.files import Folder
 from grid.records.fingerprint import fingerprint
 from grid.records.ledger import Ledger, TrialRecord
 from tests.grid.test_cli import ROOT
@@ -57,7 +58,7 @@ def run(
     keep_weights: bool = False,
 ) -> tuple[Ledger, str]:
     """Trains on Ray; returns the ledger, and what was printed, unless on a console of one's own."""
-    ledger = Ledger(results / "ledger")
+    ledger = Ledger(Folder(results).below("ledger"))
     ledger.prepare()
     stream = io.StringIO()
     with ProgressDisplay(RunState({}, {}), console or Console(file=stream)) as display:
@@ -88,7 +89,7 @@ class Driver:
 
     def __init__(self, folder: Path, num_trials: int, epochs: int, **resources: object) -> None:
         self.trials, self.results, self.log = small_trials(num_trials, epochs), folder / "results", folder / "log"
-        self.ledger = Ledger(self.results / "ledger")
+        self.ledger = Ledger(Folder(self.results).below("ledger"))
         arguments = [str(self.results), str(num_trials), str(epochs), Resources(**resources).model_dump_json()]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -99,9 +100,9 @@ class Driver:
                 start_new_session=True,
             )
 
-    def wait_until(self, happened: Callable[[], object]) -> None:
+    def wait_until(self, happened: Callable[[], object], patience_s: float = 120) -> None:
         """Waits for what the run will do."""
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + patience_s
         while not happened():
             assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()
             time.sleep(0.02)

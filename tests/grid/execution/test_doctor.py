@@ -15,6 +15,7 @@ from grid.execution.checkpoints import CheckpointStore
 from grid.execution.doctor import Check, check_data, check_node, check_results, check_versions, diagnose
 from grid.execution.nodes import NodeReport, code_versions, list_gpus, node_facts, storage_problem
 from grid.execution.ray_cluster import ray_cluster
+from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.records.manifest import Gpu, Node
 from tests.grid.records.test_ledger import predictions, record
@@ -78,7 +79,7 @@ def test_every_node_is_looked_at_and_each_fault_has_its_mend(
     cluster: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RAY_ADDRESS", cluster)
-    ledger, storage = Ledger(tmp_path / "results" / "ledger"), tmp_path / "storage"
+    ledger, storage = Ledger(Folder(tmp_path / "results").below("ledger")), tmp_path / "storage"
     checks = diagnose(ledger, lambda: "1,797 images", str(storage))
     nodes = {check.node for check in checks} - {"driver"}
     (broken,) = {check.node for check in checks if check.name == "project"}
@@ -106,7 +107,7 @@ def test_storage_that_nodes_do_not_share_is_found(
 ) -> None:
     """Each process has a memory of its own, and a folder of that name may be on every node."""
     monkeypatch.setenv("RAY_ADDRESS", cluster)
-    checks = diagnose(Ledger(tmp_path), lambda: "", "memory://checkpoints")
+    checks = diagnose(Ledger(Folder(tmp_path)), lambda: "", "memory://checkpoints")
     (found,) = [check for check in checks if check.name == "checkpoints"]
     assert found.ok is False and "is not the one that the driver sees" in found.seen
     assert found.mend is not None and "all nodes share" in found.mend
@@ -131,12 +132,12 @@ def test_storage_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert storage_problem(CheckpointStore(str(tmp_path / "folder")), None) is None
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "no-such-host.invalid:6379"])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "no-such-host.invalid:6379"])
 def test_what_keeps_the_driver_from_asking_is_one_line_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setenv("RAY_ADDRESS", address)
-    found = by_name(diagnose(Ledger(tmp_path), lambda: "", "no-such-protocol://folder"))
+    found = by_name(diagnose(Ledger(Folder(tmp_path)), lambda: "", "no-such-protocol://folder"))
     assert found["checkpoints"].ok is False and "no-such-protocol://folder" in found["checkpoints"].seen
     assert found["ray"].ok is False and f"no cluster at RAY_ADDRESS={address} (" in found["ray"].seen
     assert found["ray"].mend is not None and "unset RAY_ADDRESS" in found["ray"].mend
@@ -153,19 +154,19 @@ def test_data_that_cannot_be_read_is_said_as_a_run_would_say_it() -> None:
 
 def test_results_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("a file")
-    found = check_results(Ledger(tmp_path / "results" / "ledger"))
+    found = check_results(Ledger(Folder(tmp_path / "results").below("ledger")))
     assert found.ok is False and f"{tmp_path / 'results'}: can't be written" in found.seen
-    ledger = Ledger(tmp_path / "other" / "ledger")
+    ledger = Ledger(Folder(tmp_path / "other").below("ledger"))
     ledger.commit(record(), predictions())
-    (ledger.root / "ff").write_text("a file where trials belong")
+    (ledger.files.path / "ff").write_text("a file where trials belong")
     found = check_results(ledger)
     assert found.ok is False and "ledger/ff/" in found.seen and found.mend is not None and "--results" in found.mend
 
 
 def test_a_full_disk_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert check_results(Ledger(tmp_path / "ledger")).name == "results"
+    assert check_results(Ledger(Folder(tmp_path).below("ledger"))).name == "results"
     monkeypatch.setattr(doctor, "LOW_DISK_BYTES", 10**18)
-    found = check_results(Ledger(tmp_path / "ledger"))
+    found = check_results(Ledger(Folder(tmp_path).below("ledger")))
     assert found.ok is None and found.seen.endswith("GB free") and found.mend == "--results FOLDER"
 
 

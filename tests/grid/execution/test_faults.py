@@ -14,7 +14,6 @@ import torch
 
 from cifar_models.checkpoint import unpack
 from cifar_models.models import build_model
-from grid.execution.launch import explain_loss
 from grid.execution.resources import Resources
 from grid.execution.schedule import Queue
 from grid.execution.trial import is_out_of_memory
@@ -109,7 +108,7 @@ def test_a_full_disk_ends_the_run_with_one_line_and_keeps_what_is_whole(tmp_path
         ledger = driver.ledger
         assert 0 < len(ledger.fingerprints()) < 40
         assert ledger.set_aside_damaged(driver.trials) == []
-        assert list((ledger.root / ".staging").iterdir()) == []
+        assert list((ledger.files.path / ".staging").iterdir()) == []
 
 
 @pytest.mark.ray
@@ -122,15 +121,6 @@ def test_without_storage_for_checkpoints_trials_are_trained_all_the_same_and_it_
     assert [record.status for record in records.values()] == ["ok"] * 3
     assert printed.count("3 trials were trained without a checkpoint: checkpoint storage") == 1
     for fingerprint, config in trials.items():  # the weights were asked for
-        weights = ledger.weights(fingerprint)
-        assert weights is not None
-        tensors, about = unpack(weights.read_bytes())
+        tensors, about = unpack(ledger.weights(fingerprint))
         build_model(config.model, 10).load_state_dict(tensors)
         assert about["fingerprint"] == fingerprint
-
-
-def test_what_ray_says_of_a_lost_trial_is_one_line() -> None:
-    raised = 'ray::ImplicitFunc.train() (pid=1)\n  File "trial.py", line 1\nTypeError: missing argument'
-    assert explain_loss(raised) == "TypeError: missing argument (tried 3 times)"
-    lost = "The actor died unexpectedly before finishing this task.\n\tclass_name: ImplicitFunc\n"
-    assert explain_loss(lost) == "The actor died unexpectedly before finishing this task. (tried 3 times)"

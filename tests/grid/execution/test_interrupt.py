@@ -3,16 +3,24 @@
 import json
 import os
 import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from cifar_models.checkpoint import unpack
+from grid.errors import LostLockError
+from grid.execution.interrupt import stop_main_thread, stoppable
 from grid.execution.resources import Resources
 from grid.execution.schedule import Queue
+from grid.execution.trial import Recorder
+from grid.records.files import Folder
+from grid.records.ledger import Ledger
+from grid.records.lock import LOCK, held_lock
 from tests.grid.execution.small_runs import Driver, curves, run, uninterrupted
+from tests.grid.records.test_ledger import predictions, record
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -76,3 +84,49 @@ def test_the_run_after_one_that_was_stopped_goes_on_from_its_checkpoints_to_the_
     assert curves(record.epochs) == uninterrupted(config)
     times = [epoch["wall_s"] for epoch in before]
     assert [epoch.wall_s for epoch in record.epochs[: len(times)]] == times, "these epochs were not trained again"
+
+
+@pytest.fixture
+def default_signals() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("default_signals")
+def test_what_comes_while_a_run_stops_does_not_disturb_it() -> None:
+    """Of a terminal that closes a run hears from the kernel and from the shell."""
+    with stoppable(), stoppable():
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("default_signals")
+def test_a_closed_terminal_does_nothing_under_nohup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with stoppable():
+        signal.raise_signal(signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+@pytest.mark.usefixtures("default_signals")
+def test_any_thread_can_stop_the_main_one() -> None:
+    with pytest.raises(KeyboardInterrupt), stoppable():
+        thread = threading.Thread(target=stop_main_thread)
+        thread.start()
+        time.sleep(60)
+    thread.join()
+
+
+def test_the_ledger_of_a_run_that_lost_its_folder_is_not_written(tmp_path: Path) -> None:
+    """The recorder goes on while the driver is paused."""
+    with pytest.raises(LostLockError), held_lock(tmp_path, "first") as mine:
+        recorder = Recorder(Ledger(Folder(tmp_path).below("ledger")), mine.fence())
+        recorder.ledger.prepare()
+        recorder.commit(record(), predictions(), None)
+        lock = tmp_path / LOCK
+        lock.write_text(lock.read_text().replace(mine.holder.token, "0" * 32))
+        with pytest.raises(OSError, match="taken over by"):
+            recorder.commit(record(), predictions(), None)

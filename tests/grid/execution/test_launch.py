@@ -15,6 +15,7 @@ from cifar_models.data import load, split
 from cifar_models.device import prepare_process
 from cifar_models.records import EpochRecord, TestRecord
 from cifar_models.train import train
+from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from tests.grid.test_cli import ROOT, command
 
@@ -84,7 +85,7 @@ def test_a_finished_run_trains_nothing_again(finished: Path) -> None:
 
 def test_a_reused_worker_computes_the_bits_of_a_fresh_process(finished: Path) -> None:
     """The trials of the run shared two workers; here one is trained without Ray."""
-    ledger = Ledger(finished / "results" / "ledger")
+    ledger = Ledger(Folder(finished / "results").below("ledger"))
     records = [record for record in ledger.read(ledger.fingerprints()).values() if record.status == "ok"]
     latest = max(records, key=lambda record: record.started)
     prepare_process(num_threads=1)

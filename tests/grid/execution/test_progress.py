@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from grid.execution.progress import ProgressDisplay, RunState, duration
+from grid.execution.progress import ProgressDisplay, RunState
 
 
 class Clock:
@@ -102,7 +102,3 @@ def test_a_terminal_shows_one_live_line() -> None:
     with ProgressDisplay(make_state(Clock()), Console(file=stream, force_terminal=True, width=100)):
         pass
     assert "0/3 trials done" in stream.getvalue()
-
-
-def test_durations_are_said_as_people_do() -> None:
-    assert [duration(s) for s in (48, 720, 11_100)] == ["48 s", "12 min", "3 h 05 min"]

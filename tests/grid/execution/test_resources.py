@@ -11,6 +11,7 @@ import ray
 import torch
 from rich.console import Console
 
+from cifar_models.config import PublishedConfig
 from grid.errors import UserError
 from grid.execution import ray_cluster
 from grid.execution.interrupt import Interruption
@@ -23,7 +24,7 @@ from grid.execution.ray_cluster import (
     num_trials_at_once,
     storage_note,
 )
-from grid.execution.resources import Resources, Share
+from grid.execution.resources import ArchitectureShare, Resources, Share
 from grid.execution.schedule import Job, Queue
 from grid.execution.trial import limit_memory
 from grid.execution.tuning import RunWatcher, ScheduleSearcher
@@ -46,7 +47,7 @@ LAPTOP, WORKSTATION, CLUSTER = [node(8)], [node(16, 1)], [node(4), node(32, 4), 
 def test_by_default_a_trial_has_a_core_and_a_gpu_where_there_is_one(
     nodes: list[dict[str, Any]], share: Share, at_once: int
 ) -> None:
-    assert Resources().shares(has_gpus(nodes)) == [share]
+    assert Resources().settled(has_gpus(nodes)).shares() == [share]
     assert num_trials_at_once(nodes, share) == at_once
 
 
@@ -66,10 +67,14 @@ def test_fractions_share_a_device_without_rounding_one_trial_away() -> None:
 
 
 def test_an_architecture_can_have_a_share_of_its_own() -> None:
-    resources = Resources(cpus=1, gpus=0.25, by_architecture={"resnet50": (4, 1)})
-    assert resources.share("residual_cnn", True) == Share(cpus=1, gpus=0.25)
-    assert resources.share("resnet50", True) == Share(cpus=4, gpus=1)
-    assert [share.num_threads for share in resources.shares(True)] == [1, 4]
+    own = ArchitectureShare(architecture="resnet50", cpus=4, gpus=1)
+    resources = Resources(cpus=1, gpus=0.25, by_architecture=(own,))
+    assert resources.settled(True) == resources, "the user chose"
+    assert resources.share("residual_cnn") == Share(cpus=1, gpus=0.25)
+    assert resources.share("resnet50") == Share(cpus=4, gpus=1)
+    assert [share.num_threads for share in resources.shares()] == [1, 4]
+    assert resources.num_threads() == {"other": 1, "resnet50": 4}
+    assert Resources.model_validate_json(resources.model_dump_json()) == resources
 
 
 def test_a_trial_that_no_node_can_hold_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -102,13 +107,13 @@ def test_a_share_of_a_gpu_limits_memory_only_where_there_is_one() -> None:
     limit_memory(0.5)
 
 
-def say_process(folder: Path) -> Callable[[dict[str, str]], None]:
+def say_process(folder: Path) -> Callable[[dict[str, Job]], None]:
     """A trial that trains nothing, but says in which process it ran."""
 
-    def run(tune_config: dict[str, str]) -> None:
+    def run(tune_config: dict[str, Job]) -> None:
         from ray import tune
 
-        seed = Job.model_validate_json(tune_config["job"]).config.seed
+        seed = tune_config["job"].config.seed
         (folder / str(seed)).write_text(str(os.getpid()))
         tune.report({"status": "ok", "val_acc": [], "storage_problem": None})
 
@@ -122,15 +127,15 @@ def test_a_worker_is_reused_for_trials_of_its_share_and_gives_way_to_those_of_an
 ) -> None:
     monkeypatch.setenv("TUNE_MAX_PENDING_TRIALS_PG", "1")
     trials = small_trials(9)
+    for name, config in trials.items():
+        if 4 <= config.seed < 8:
+            trials[name] = config.model_copy(update={"model": PublishedConfig(architecture="resnet50")})
     queue, display, interruption = Queue(trials), ProgressDisplay(RunState({}, {}), Console(quiet=True)), Interruption()
     with ray_cluster.ray_cluster():
         all_cpus = ray.cluster_resources()["CPU"]
-
-        def share_of(job: Job) -> Share:
-            return Share(cpus=all_cpus if 4 <= job.config.seed < 8 else 1, gpus=0)
-
-        watcher = RunWatcher(queue, display, interruption, lambda job, error: pytest.fail(error))
-        run_tune(say_process(tmp_path), ScheduleSearcher(queue, share_of, interruption), watcher, max_trials=1)
+        resources = Resources(by_architecture={"resnet50": (all_cpus, 0)}, max_trials=1)
+        watcher = RunWatcher(queue, display, interruption, lambda job, error, kills: pytest.fail(error))
+        run_tune(say_process(tmp_path), resources, ScheduleSearcher(queue, interruption), watcher)
     process = {seed: (tmp_path / str(seed)).read_text() for seed in range(9)}
     assert len({process[seed] for seed in range(4)}) == 1
     assert len({process[seed] for seed in range(4, 8)}) == 1

@@ -8,7 +8,7 @@ import pytest
 from cifar_models.config import TrainConfig
 from grid.execution.resources import Resources
 from grid.execution.schedule import Job, Queue
-from grid.records.ledger import Status
+from grid.records.status import Status
 from tests.grid.execution.small_runs import curves, run, small_trials, uninterrupted
 
 
@@ -29,6 +29,7 @@ class OneAfterAnother:
     """Trains each trial for an epoch, then goes on with the first alone; has nothing to do while any is running."""
 
     def __init__(self, trials: dict[str, TrainConfig]) -> None:
+        self.trials = trials
         self.jobs = [Job(fingerprint=key, config=config, until_epoch=1) for key, config in trials.items()]
         self.jobs.append(self.jobs[0].model_copy(update={"until_epoch": self.jobs[0].config.epochs}))
         self.running = False

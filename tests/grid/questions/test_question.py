@@ -33,7 +33,7 @@ def study(path: Path, **options: object) -> Study:
         ("cells:\n  - product:\n      optimiser.lr: [0.1]\n", "5: optimiser: unknown field; known are data, model"),
         (
             "cells:\n  - product:\n      optimizer.name: [adam, adamm]\n",
-            "5: optimizer.name: 'adamm' is not one of 'sgd', 'sgd_momentum', 'adagrad', 'adam' or 'adamw'",
+            "5: optimizer.name: 'adamm' is not one of 'sgd', 'sgd_momentum', 'adagrad', 'adam'",
         ),
         (
             "base:\n  optimizer.lr: -0.1\ncells: [{}]\n",

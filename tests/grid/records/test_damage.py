@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from grid.errors import UserError
+from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.records.plan import StudyPlan, make_plan
-from grid.records.tables import make_tables
+from grid.tables.tables import make_tables
 from tests.grid.questions.test_question import HEAD, study, write
 from tests.grid.records.test_ledger import KEY, predictions, record
 
@@ -83,7 +84,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyPlan, Path]
     rates = ", ".join(str(rate / 1000) for rate in range(1, 66))
     plan = make_plan(study(write(folder, f"{HEAD}cells:\n  - product: {{optimizer.lr: [{rates}]}}\n")), "data")
     for trial in plan.trials:
-        Ledger(folder / "ledger").commit(record(trial.fingerprint), predictions())
+        Ledger(Folder(folder).below("ledger")).commit(record(trial.fingerprint), predictions())
     return plan, folder / "ledger"
 
 
@@ -92,7 +93,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[StudyPlan, Path]
 def test_a_hundred_damaged_trials_are_named_and_set_aside_and_nothing_else_is_lost(
     finished: tuple[StudyPlan, Path], tmp_path: Path, damages: list[Damage], seed: int
 ) -> None:
-    plan, ledger = finished[0], Ledger(shutil.copytree(finished[1], tmp_path / "ledger"))
+    plan, ledger = finished[0], Ledger(Folder(shutil.copytree(finished[1], tmp_path / "ledger")))
     keys = [trial.fingerprint for trial in plan.trials]
     draw = random.Random(seed)
     victims = draw.sample(keys, 100)
@@ -122,7 +123,7 @@ def test_a_hundred_damaged_trials_are_named_and_set_aside_and_nothing_else_is_lo
 def test_what_is_no_trial_is_set_aside_by_a_printable_name(
     tmp_path: Path, name: str, make: Callable[[Path], None]
 ) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(Folder(tmp_path))
     ledger.commit(record(), predictions())
     make(tmp_path / name)
     (found,) = ledger.set_aside_damaged([KEY])
@@ -134,12 +135,12 @@ def test_what_is_no_trial_is_set_aside_by_a_printable_name(
 
 def test_a_name_of_any_length_and_bytes_is_set_aside(tmp_path: Path) -> None:
     (tmp_path / os.fsdecode(b"\xff" * 255)).touch()
-    (found,) = Ledger(tmp_path).set_aside_damaged([])
+    (found,) = Ledger(Folder(tmp_path)).set_aside_damaged([])
     assert found.fingerprint == "?" * 255 and found.moved_to.exists()
 
 
 def test_a_file_where_the_folder_of_many_trials_should_be_is_set_aside(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(Folder(tmp_path))
     (tmp_path / KEY[:2]).write_text("a file")
     assert [found.problem for found in ledger.set_aside_damaged([KEY])] == ["not a part of a ledger"]
     ledger.prepare()
@@ -148,7 +149,7 @@ def test_a_file_where_the_folder_of_many_trials_should_be_is_set_aside(tmp_path:
 
 
 def test_hidden_files_and_what_was_set_aside_before_are_left_alone(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(Folder(tmp_path))
     ledger.commit(record(), predictions())
     (tmp_path / ".DS_Store").touch()
     (tmp_path / "ab" / ".DS_Store").touch()
@@ -156,17 +157,19 @@ def test_hidden_files_and_what_was_set_aside_before_are_left_alone(tmp_path: Pat
     assert ledger.set_aside_damaged([KEY]) == []
 
 
-def test_a_trial_that_lies_elsewhere_behind_a_link_is_no_damage(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path / "ledger")
+def test_a_trial_that_lies_elsewhere_behind_a_link_is_none_of_this_ledger(tmp_path: Path) -> None:
+    ledger = Ledger(Folder(tmp_path).below("ledger"))
     ledger.commit(record(), predictions())
     ledger.folder(KEY).rename(tmp_path / "elsewhere")
     ledger.folder(KEY).symlink_to(tmp_path / "elsewhere")
-    assert ledger.set_aside_damaged([KEY]) == []
-    assert ledger.read([KEY])
+    assert ledger.read([KEY]) == {}
+    (found,) = ledger.set_aside_damaged([KEY])
+    assert found.problem == "not a trial's folder" and found.moved_to.is_symlink()
+    assert len(contents(tmp_path / "elsewhere")) == 2
 
 
 def test_damage_that_comes_while_tables_are_made_is_one_line(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(Folder(tmp_path))
     ledger.commit(record(), predictions())
     os.truncate(ledger.folder(KEY) / "predictions.npz", 100)
     with pytest.raises(UserError, match=rf"^trial {KEY}: predictions\.npz is not the file that was written; run its q"):
@@ -174,7 +177,7 @@ def test_damage_that_comes_while_tables_are_made_is_one_line(tmp_path: Path) -> 
 
 
 def test_what_cannot_be_moved_is_one_line(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(Folder(tmp_path))
     ledger.commit(record(), predictions())
     os.truncate(ledger.folder(KEY) / "trial.json", 1)
     (tmp_path / "damaged").write_text("a file")
@@ -190,7 +193,7 @@ def users_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Le
     monkeypatch.chdir(tmp_path)  # the folders above are the superuser's alone
     os.seteuid(user or 65534)
     try:
-        ledger = Ledger(Path("results/ledger"))
+        ledger = Ledger(Folder(Path("results/ledger")))
         ledger.prepare()
         ledger.commit(record(), predictions())
         yield ledger
@@ -207,7 +210,7 @@ def test_a_trial_that_may_not_be_read_is_set_aside(users_ledger: Ledger) -> None
 def test_folders_that_may_not_be_read_moved_or_written_are_one_line(users_ledger: Ledger) -> None:
     trial = users_ledger.folder(KEY)
     trial.chmod(0)
-    with pytest.raises(UserError, match=rf"{KEY}: trial\.json: Permission denied, and can't be moved away"):
+    with pytest.raises(UserError, match=rf"{KEY}: {KEY}: Permission denied, and can't be moved away"):
         users_ledger.set_aside_damaged([KEY])
     trial.chmod(0o700)
     trial.parent.chmod(0)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from cifar_models.config import TrainConfig
 from cifar_models.records import EpochRecord, TestRecord
 from grid.errors import UserError
+from grid.records.files import Folder
 from grid.records.ledger import Ledger, TrialRecord
 
 KEY = "ab" + "0" * 22
@@ -30,7 +31,7 @@ def predictions(num_images: int = 5) -> TestRecord:
 
 
 def test_what_was_committed_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
-    ledger, test = Ledger(tmp_path), predictions()
+    ledger, test = Ledger(Folder(tmp_path)), predictions()
     odd = record(epochs=(record().epochs[0].model_copy(update={"val_loss": 0.1 + 0.2, "train_loss": float("nan")}),))
     ledger.commit(odd, test)
     read = ledger.read([KEY])[KEY]
@@ -43,7 +44,7 @@ def test_what_was_committed_is_read_back_to_the_last_bit(tmp_path: Path) -> None
 
 
 def test_a_settled_trial_is_never_written_again(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(Folder(tmp_path))
     ledger.commit(record(wall_s=1.0), predictions())
     ledger.commit(record(wall_s=2.0), predictions())
     assert ledger.read([KEY])[KEY].wall_s == 1.0
@@ -51,7 +52,7 @@ def test_a_settled_trial_is_never_written_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", ["error", "out_of_memory", "stopped"])
 def test_a_failed_trial_gives_way_to_a_better_end(tmp_path: Path, status: str) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(Folder(tmp_path))
     ledger.commit(record(status=status, test_acc=None, test_loss=None))
     assert ledger.read([KEY], settled_only=True) == {}
     ledger.commit(record(), predictions())
@@ -59,19 +60,19 @@ def test_a_failed_trial_gives_way_to_a_better_end(tmp_path: Path, status: str) -
 
 
 def test_a_diverged_trial_is_settled(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(Folder(tmp_path))
     ledger.commit(record(status="diverged", test_acc=None, test_loss=None))
     assert KEY in ledger.read([KEY], settled_only=True)
 
 
 def test_a_commit_that_is_killed_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(Folder(tmp_path))
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", killed)
+        patch.setattr(Folder, "move", killed)
         with pytest.raises(KeyboardInterrupt):
             ledger.commit(record(), predictions())
     assert ledger.read([KEY]) == {}
@@ -88,7 +89,7 @@ def test_a_commit_that_is_killed_half_way_leaves_nothing(tmp_path: Path, monkeyp
 def test_a_damaged_trial_is_named_set_aside_and_free_to_be_trained_again(
     tmp_path: Path, name: str, content: bytes | None
 ) -> None:
-    ledger, other = Ledger(tmp_path), "cd" + "0" * 22
+    ledger, other = Ledger(Folder(tmp_path)), "cd" + "0" * 22
     ledger.commit(record(), predictions())
     ledger.commit(record(other), predictions())
     path = ledger.folder(KEY) / name
@@ -104,7 +105,7 @@ def test_a_damaged_trial_is_named_set_aside_and_free_to_be_trained_again(
 
 
 def test_a_trial_under_a_foreign_name_is_damaged(tmp_path: Path) -> None:
-    ledger, other = Ledger(tmp_path), "ab" + "1" * 22
+    ledger, other = Ledger(Folder(tmp_path)), "ab" + "1" * 22
     ledger.commit(record(), predictions())
     ledger.folder(KEY).rename(ledger.folder(other))
     assert "belongs to" in ledger.set_aside_damaged([other])[0].problem
@@ -118,36 +119,35 @@ def test_a_failure_without_a_reason_cannot_be_recorded() -> None:
 def test_a_results_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("a file, not a folder")
     with pytest.raises(UserError, match=r"results: can't be written .*give another with --results"):
-        Ledger(tmp_path / "results" / "ledger").prepare()
+        Ledger(Folder(tmp_path / "results").below("ledger")).prepare()
 
 
 def test_weights_are_kept_beside_a_trial_until_they_are_removed(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(Folder(tmp_path))
     with pytest.raises(ValueError, match="was not committed before its weights"):
         ledger.add_weights(KEY, b"weights")
     ledger.commit(record(), predictions())
-    assert ledger.weights(KEY) is None
+    assert not ledger.has_weights(KEY)
     ledger.add_weights(KEY, b"earlier")
     ledger.add_weights(KEY, b"weights")
     ledger.commit(record(wall_s=9.0), predictions())
-    path = ledger.weights(KEY)
-    assert path is not None and path.read_bytes() == b"weights"
+    assert ledger.has_weights(KEY) and ledger.weights(KEY) == b"weights"
     assert ledger.set_aside_damaged([KEY]) == []
     ledger.remove_weights(KEY)
     ledger.remove_weights(KEY)
-    assert ledger.weights(KEY) is None and KEY in ledger.read([KEY])
+    assert not ledger.has_weights(KEY) and KEY in ledger.read([KEY])
 
 
 def test_weights_of_a_trial_that_goes_on_are_not_those_of_its_end(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(Folder(tmp_path))
     ledger.commit(record(status="stopped", test_acc=None, test_loss=None))
     ledger.add_weights(KEY, b"half-way")
     ledger.commit(record(), predictions())
-    assert ledger.weights(KEY) is None
+    assert not ledger.has_weights(KEY)
 
 
 def test_a_full_disk_leaves_nothing_half_written_and_what_was_there(tmp_path: Path) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(Folder(tmp_path))
     ledger.commit(record(status="stopped", test_acc=None, test_loss=None))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300, limits[1]))  # a file that grows beyond is refused

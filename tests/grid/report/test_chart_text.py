@@ -2,6 +2,7 @@
 
 import pytest
 
+from grid.analysis.summaries import arm_summaries
 from grid.report.charts import final_measures, heat_map, learning_curves
 from grid.report.charts.style import plain, ramp
 from tests.grid.constructed import HOSTILE, catalogue_plan, drawn, epochs_frame, small_study, texts_of, trials_frame
@@ -21,7 +22,7 @@ def test_labels_reach_plotly_as_text_not_as_html(label: str) -> None:
     failed = {(0, 0): "diverged"}
     trials = trials_frame(study, {0: [0.5] * 3, 1: [0.6] * 3}, failed=failed).replace("diverged on purpose", label)
     epochs = epochs_frame(trials)
-    for figure in (final_measures(trials, study), learning_curves(trials, epochs, study)):
+    for figure in (final_measures(arm_summaries(trials, study), trials, study), learning_curves(trials, epochs, study)):
         texts = texts_of(drawn(figure))
         assert plain(label) in "\n".join(texts)
         assert not any(label in text for text in texts)
@@ -31,7 +32,7 @@ def test_hostile_names_of_values_do_not_reach_a_heat_map_as_html() -> None:
     study = catalogue_plan("q2").study
     trials = trials_frame(study, {arm: [0.5] * 3 for arm in range(20)})
     axes = tuple(axis.model_copy(update={"names": (HOSTILE, *axis.names[1:]), "label": HOSTILE}) for axis in study.axes)
-    figure = drawn(heat_map(trials, study.model_copy(update={"axes": axes})))
+    figure = drawn(heat_map(arm_summaries(trials, study), study.model_copy(update={"axes": axes})))
     assert not any("<img" in text for text in texts_of(figure))
     assert any("&lt;img" in text for text in texts_of(figure))
 

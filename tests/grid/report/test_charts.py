@@ -10,12 +10,13 @@ import pytest
 
 from grid.analysis.summaries import arm_summaries, curves
 from grid.questions.study import Axis, Study
+from grid.records.files import Folder
 from grid.records.ledger import Ledger
-from grid.records.tables import make_tables
 from grid.report.charts import final_measures, has_heat_map, heat_map, learning_curves
 from grid.report.charts.cells import make_cells
 from grid.report.charts.grouping import group_arms
 from grid.report.charts.learning import curveless, early_ends, loss_ceiling
+from grid.tables.tables import make_tables
 from tests.grid.constructed import catalogue_plan, drawn, epochs_frame, fill_ledger, small_study, texts_of, trials_frame
 
 DASH = "\N{EN DASH}"
@@ -29,7 +30,7 @@ def q2(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, pd.DataFrame, p
 
 def tables_of(folder: Path) -> tuple[Study, pd.DataFrame, pd.DataFrame]:
     plan = catalogue_plan("q2")
-    ledger = Ledger(folder / "ledger")
+    ledger = Ledger(Folder(folder).below("ledger"))
     fill_ledger(plan, ledger)
     tables = make_tables([plan], ledger)
     return plan.study, tables["trials"].to_pandas(), tables["epochs"].to_pandas()
@@ -127,7 +128,7 @@ def test_an_exploding_loss_does_not_flatten_the_others() -> None:
 def test_final_measures_show_every_seed_the_mean_and_its_interval() -> None:
     study = small_study()
     trials = trials_frame(study, val_acc={0: [0.1] * 3, 1: [0.9] * 3}, test_acc={0: [0.60, 0.62, 0.64], 1: [0.5] * 3})
-    figure = drawn(final_measures(trials, study))
+    figure = drawn(final_measures(arm_summaries(trials, study), trials, study))
     seeds, test, val, train = figure.data
     assert figure.layout.yaxis.ticktext == ("residual", "plain"), "highest validation on top, whatever test says"
     assert list(seeds.x) == [0.60, 0.62, 0.64, 0.5, 0.5, 0.5]
@@ -139,7 +140,8 @@ def test_final_measures_show_every_seed_the_mean_and_its_interval() -> None:
 
 def test_an_interval_wider_than_accuracies_can_be_does_not_stretch_the_axis() -> None:
     study = small_study(("one",), seeds=(0, 1))
-    figure = drawn(final_measures(trials_frame(study, {0: [0.85, 0.95]}), study))
+    trials = trials_frame(study, {0: [0.85, 0.95]})
+    figure = drawn(final_measures(arm_summaries(trials, study), trials, study))
     # Two seeds: half width 12.706 * 0.05, so the interval is 0.26 to 1.54.
     low, high = figure.layout.xaxis.range
     assert 0.2 < low < 0.27
@@ -148,7 +150,7 @@ def test_an_interval_wider_than_accuracies_can_be_does_not_stretch_the_axis() ->
 
 def test_final_measures_keep_a_row_for_arms_that_failed_and_say_how(q2: Any) -> None:
     study, trials, _ = q2
-    figure = drawn(final_measures(trials, study))
+    figure = drawn(final_measures(arm_summaries(trials, study), trials, study))
     assert len(figure.layout.yaxis.ticktext) == 20
     assert figure.layout.yaxis.ticktext[-1] == "SGD with momentum, learning rate 0.1"
     failed = {note.text: note.y for note in figure.layout.annotations}
@@ -170,7 +172,7 @@ def test_cells_stand_in_the_order_of_the_axes(q2: Any) -> None:
         column = [0.0005, 0.001, 0.005, 0.01, 0.1].index(arm.config.optimizer.lr)
         if summary.ok:
             assert cells.mean[row][column] == summary.test_acc_mean
-    figure = drawn(heat_map(trials, study, "test_acc"))
+    figure = drawn(heat_map(arm_summaries(trials, study), study, "test_acc"))
     assert figure.layout.yaxis.ticktext == ("SGD", "SGD with momentum", "AdaGrad", "Adam")
     assert figure.layout.xaxis.ticktext == ("0.0005", "0.001", "0.005", "0.01", "0.1")
     assert figure.layout.yaxis.autorange == "reversed"
@@ -184,7 +186,7 @@ def test_a_cell_says_what_became_of_its_trials(q2: Any) -> None:
     assert cells.text[3][4][1:] == ["n = 1", "1 diverged", "1 not run"]
     assert cells.text[0][0][1:] == ["n = 3"]
     assert "train_loss became nan in epoch 1" in cells.hover[1][4]
-    empty, _ = drawn(heat_map(trials, study)).data
+    empty, _ = drawn(heat_map(arm_summaries(trials, study), study)).data
     assert empty.z[1][4] == 0, "it is drawn, as a cell without a colour"
     assert empty.text[1][4] == "diverged"
 
@@ -202,7 +204,8 @@ def test_only_tables_have_a_heat_map(q2: Any) -> None:
     assert not has_heat_map(small_study()), "one axis"
     assert not has_heat_map(study.model_copy(update={"arms": study.arms[:15]})), "a quarter of the cells empty"
     assert has_heat_map(study.model_copy(update={"arms": study.arms[:16]}))
-    assert heat_map(trials_frame(small_study(), {0: [0.5] * 3, 1: [0.5] * 3}), small_study()) is None
+    trials = trials_frame(small_study(), {0: [0.5] * 3, 1: [0.5] * 3})
+    assert heat_map(arm_summaries(trials, small_study()), small_study()) is None
 
 
 def test_nothing_is_drawn_where_nothing_is_ok() -> None:
@@ -210,6 +213,6 @@ def test_nothing_is_drawn_where_nothing_is_ok() -> None:
     failed = {(arm, seed): "not_run" for arm in range(2) for seed in range(3)}
     trials = trials_frame(study, {0: [0] * 3, 1: [0] * 3}, failed=failed)
     nothing = epochs_frame(trials).iloc[:0]
-    assert final_measures(trials, study) is None
+    assert final_measures(arm_summaries(trials, study), trials, study) is None
     assert learning_curves(trials, nothing, study) is None
     assert learning_curves(trials, nothing, study, "loss") is None

@@ -1,24 +1,23 @@
 """The report as files: what stands on the pages, and what can't get onto them."""
 
+import dataclasses
 import json
 import re
 from html import unescape
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote
 
-import pyarrow as pa
 import pytest
 from plotly.offline import get_plotlyjs
 
-from grid.analysis import fit
-from grid.analysis.conclusion import Conclusion
+from grid.analysis.study_result import StudyResult, study_results
+from grid.records.files import Folder
 from grid.records.ledger import Ledger
-from grid.records.plan import StudyPlan, make_plan
-from grid.records.tables import TRIALS, make_tables
+from grid.records.plan import make_plan
 from grid.report.page_content import make_page
 from grid.report.pages import write_report
-from grid.results import conclude_all
+from grid.tables import fit
+from grid.tables.tables import make_tables
 from tests.grid.constructed import DATA_FINGERPRINT, catalogue_plan, fill_ledger, small_study
 from tests.grid.constructed_reports import (
     NOTHING_RAN,
@@ -49,12 +48,10 @@ def read(report: Path, name: str) -> str:
     return (report / f"{name}.html").read_text(encoding="utf-8")
 
 
-def plan_and_frames(tmp_path: Path, name: str) -> tuple[StudyPlan, Any, Any, Conclusion]:
-    plan, ledger = catalogue_plan(name), Ledger(tmp_path)
+def constructed_result(tmp_path: Path, name: str) -> StudyResult:
+    plan, ledger = catalogue_plan(name), Ledger(Folder(tmp_path))
     fill_ledger(plan, ledger)
-    tables = make_tables([plan], ledger)
-    conclusion = conclude_all([plan], tables)[plan.study.name]
-    return plan, tables["trials"].to_pandas(), tables["epochs"].to_pandas(), conclusion
+    return study_results([plan], make_tables([plan], ledger))[0]
 
 
 def test_a_report_is_a_page_a_study_an_index_and_one_plotly(report: Path) -> None:
@@ -66,10 +63,10 @@ def test_a_report_is_a_page_a_study_an_index_and_one_plotly(report: Path) -> Non
 
 def test_a_report_replaces_the_one_before_and_leaves_nothing_half_written(tmp_path: Path) -> None:
     plan = make_plan(small_study(), DATA_FINGERPRINT)
-    tables = make_tables([plan], Ledger(tmp_path / "ledger"))
-    first = write_report([plan], tables, conclude_all([plan], tables), tmp_path / "new" / "folder")
+    tables = make_tables([plan], Ledger(Folder(tmp_path).below("ledger")))
+    first = write_report(study_results([plan], tables), Folder(tmp_path / "new" / "folder"))
     before = first.read_bytes()
-    assert write_report([plan], tables, conclude_all([plan], tables), tmp_path / "new" / "folder") == first
+    assert write_report(study_results([plan], tables), Folder(tmp_path / "new" / "folder")) == first
     assert first.read_bytes() == before
     assert not list(first.parent.glob("*.tmp"))
 
@@ -84,8 +81,8 @@ def test_the_index_names_every_study_with_its_answer_and_counts(report: Path) ->
 
 
 def test_a_page_says_what_the_data_is_and_what_was_spent(tmp_path: Path) -> None:
-    plan, trials, epochs, conclusion = plan_and_frames(tmp_path, "q2")
-    page = make_page(plan, trials, epochs, conclusion)
+    result = constructed_result(tmp_path, "q2")
+    plan, page = result.plan, make_page(result)
     budget = dict(page.budget)
     assert "says nothing about CIFAR-10" in budget["data"]
     num_epochs = str(plan.study.arms[0].config.epochs)
@@ -98,8 +95,8 @@ def test_a_page_says_what_the_data_is_and_what_was_spent(tmp_path: Path) -> None
 
 
 def test_every_arm_and_every_trial_has_a_row(tmp_path: Path) -> None:
-    plan, trials, epochs, conclusion = plan_and_frames(tmp_path, "q2")
-    page = make_page(plan, trials, epochs, conclusion)
+    result = constructed_result(tmp_path, "q2")
+    plan, page = result.plan, make_page(result)
     assert {row[0].text for row in page.arms} == {arm.label for arm in plan.study.arms}
     assert page.arms[0][0].text == "AdaGrad, learning rate 0.005"
     assert page.arms[-1][1].text == "0 of 3"
@@ -116,10 +113,11 @@ def test_every_arm_and_every_trial_has_a_row(tmp_path: Path) -> None:
 
 
 def test_the_fit_of_an_arm_is_that_of_most_seeds_with_the_rest_below(tmp_path: Path) -> None:
-    plan, trials, epochs, conclusion = plan_and_frames(tmp_path, "q2")
+    result = constructed_result(tmp_path, "q2")
+    plan, trials = result.plan, result.trials.copy()
     arm = plan.study.arms.index(next(a for a in plan.study.arms if a.label == "AdaGrad, learning rate 0.005"))
     trials.loc[trials["arm"] == arm, "fit"] = ["overfit", "well fit", "overfit"]
-    rows = {row[0].text: row[5] for row in make_page(plan, trials, epochs, conclusion).arms}
+    rows = {row[0].text: row[5] for row in make_page(dataclasses.replace(result, trials=trials)).arms}
     best = rows["AdaGrad, learning rate 0.005"]
     assert (best.text, best.below, best.key) == ("overfit 2 of 3", "1 well fit", pytest.approx(2 / 3))
     nothing = rows["SGD with momentum, learning rate 0.1"]
@@ -127,7 +125,7 @@ def test_the_fit_of_an_arm_is_that_of_most_seeds_with_the_rest_below(tmp_path: P
 
 
 def test_only_trials_that_are_ok_have_a_fit_in_the_table(tmp_path: Path) -> None:
-    _, trials, _, _ = plan_and_frames(tmp_path, "q2")
+    trials = constructed_result(tmp_path, "q2").trials
     ok = trials["status"] == "ok"
     assert trials.loc[ok, "fit"].isin(["underfit", "well fit", "overfit"]).all()
     assert trials.loc[~ok, "fit"].isna().all()
@@ -150,8 +148,7 @@ def test_a_page_without_results_says_so_instead_of_drawing(report: Path) -> None
 
 
 def test_a_report_on_no_study_is_an_index_that_says_so(tmp_path: Path) -> None:
-    tables = {"trials": TRIALS.empty_table(), "epochs": pa.table({"fingerprint": pa.array([], pa.string())})}
-    assert "No study has been planned" in write_report([], tables, {}, tmp_path).read_text(encoding="utf-8")
+    assert "No study has been planned" in write_report([], Folder(tmp_path)).read_text(encoding="utf-8")
 
 
 def test_no_text_of_a_user_or_an_error_is_html_on_a_page(hostile: Path) -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from grid.analysis.study_result import study_results
+from grid.records.files import Folder
 from grid.records.ledger import Ledger
-from grid.records.tables import make_tables
 from grid.report.page_content import make_page
-from grid.results import conclude_all
+from grid.tables.tables import make_tables
 from tests.grid.constructed import catalogue_plan, fill_ledger
 from tests.grid.constructed_reports import Q1, Q5, Q7, Q8, kinds_report
 
@@ -58,11 +59,10 @@ def test_cells_are_drawn_only_where_two_axes_are_a_table(kinds: Path) -> None:
 
 
 def test_a_setting_that_some_architectures_do_not_have_is_not_shared(tmp_path: Path) -> None:
-    plan, ledger = catalogue_plan("q8"), Ledger(tmp_path)
+    plan, ledger = catalogue_plan("q8"), Ledger(Folder(tmp_path))
     fill_ledger(plan, ledger)
     tables = make_tables([plan], ledger)
-    trials, epochs = (tables[name].to_pandas() for name in ("trials", "epochs"))
-    page = make_page(plan, trials, epochs, conclude_all([plan], tables)[plan.study.name])
+    page = make_page(study_results([plan], tables)[0])
     shared = dict(page.shared)
     assert "optimizer.name" in shared
     assert not {"model.architecture", "model.batch_norm", "model.cardinality", "model.skip"} & shared.keys()

@@ -1,0 +1,89 @@
+"""All that is known of a study, made once from the tables and handed to pages, charts, tables and the terminal."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+import pyarrow as pa
+
+from grid.analysis.conclusion import Conclusion, conclude
+from grid.analysis.evidence import gather, right_answers
+from grid.analysis.family import Looks
+from grid.analysis.sensitivity import Sensitivity, axis_shares
+from grid.analysis.summaries import arm_summaries, trials_of
+from grid.analysis.verdicts import judge_study
+from grid.questions.study import Study
+from grid.records.plan import StudyPlan
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """A study with what its trials showed.
+
+    Attributes:
+        plan: The study and its trials as they were planned.
+        trials: Its rows of `trials.parquet`, one a planned cell.
+        epochs: Rows of `epochs.parquet` of its trials.
+        summaries: A row an arm, as from `arm_summaries`.
+        conclusion: The answer, and all that was tested for it.
+    """
+
+    plan: StudyPlan
+    trials: pd.DataFrame
+    epochs: pd.DataFrame
+    summaries: pd.DataFrame
+    conclusion: Conclusion
+
+    @property
+    def study(self) -> Study:
+        """What was asked."""
+        return self.plan.study
+
+    @property
+    def best_label(self) -> str:
+        """Label of the best arm; empty without one."""
+        return "" if self.conclusion.best is None else self.study.arms[self.conclusion.best].label
+
+    @cached_property
+    def sensitivity(self) -> Sensitivity:
+        """How much each axis matters."""
+        return axis_shares(self.trials, self.study)
+
+
+def looks_of(plan: StudyPlan) -> Looks:
+    """When a plan's data was looked at: as planned, or when reports were read."""
+    if plan.looks:
+        return Looks(plan.looks)
+    return Looks(plan.shown, by_hand=True) if len(plan.shown) > 1 else Looks()
+
+
+def seeds_ended(plan: StudyPlan, trials: pd.DataFrame) -> tuple[int, ...]:
+    """How many of each arm's seeds at full budget have ended, up to the first that has not.
+
+    Args:
+        plan: The study.
+        trials: Rows of `trials.parquet`.
+    """
+    mine = trials_of(trials, plan.study)
+    full = mine[mine["stage"] == "full"]
+    ended = {arm: (rows["status"] != "not_run").cumprod().sum() for arm, rows in full.groupby("arm")}
+    return tuple(int(ended.get(arm, 0)) for arm in range(len(plan.study.arms)))
+
+
+def study_results(plans: Sequence[StudyPlan], tables: Mapping[str, pa.Table]) -> list[StudyResult]:
+    """What each study found.
+
+    Args:
+        plans: The studies.
+        tables: `trials`, `epochs` and `predictions`, as `grid.tables.tables` makes them; rows of others do no harm.
+    """
+    trials, epochs = (tables[name].to_pandas() for name in ("trials", "epochs"))
+    right = right_answers(tables["predictions"])
+    results = []
+    for plan in plans:
+        study, mine = plan.study, trials_of(trials, plan.study)
+        conclusion = conclude(judge_study(gather(study, mine, epochs, right), looks_of(plan)), mine)
+        its_epochs = epochs[epochs["fingerprint"].isin(mine["fingerprint"])]
+        results.append(StudyResult(plan, mine, its_epochs, arm_summaries(mine, study), conclusion))
+    return results

@@ -1,0 +1,219 @@
+"""What a user asks of one run: which questions, at which budget, on which images; and the plans that follow from it."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from cyclopts import Parameter
+from pydantic import AfterValidator, Field
+
+from cifar_models.config import DatasetName, Frozen
+from grid.errors import UserError
+from grid.execution.resources import Resources, expand_home
+from grid.questions.expansion import Winners, make_study
+from grid.questions.fields import Overrides, flat_fields
+from grid.questions.question import Profile, SourcedQuestion, catalogue, find_question, read_profiles
+from grid.questions.sourced_yaml import MAX_KEY, read_value
+from grid.questions.study import Study
+
+if TYPE_CHECKING:  # NumPy takes a while to import, and --help does without
+    from cifar_models.data import Dataset
+    from grid.records.plan import StudyPlan
+
+
+@Parameter(name="*")
+class DataRequest(Frozen):
+    """Which images, and at which budget. Their bytes are read once, however often they are asked for.
+
+    Attributes:
+        profile: The budget: quick, cpu or paper.
+        dataset: The data set; the profile's if not given.
+        data_dir: Where the data set is; ./data if not given.
+    """
+
+    profile: str = "quick"
+    dataset: DatasetName | None = None
+    data_dir: Annotated[Path, AfterValidator(expand_home)] | None = None
+
+    def dataset_label(self) -> str:
+        """What the data set is called on pages and in file names.
+
+        Raises:
+            UserError: There is no such profile.
+        """
+        name = self._dataset_name()
+        return f"folder-{_file_name(self.data_dir)}" if name == "folder" and self.data_dir else name
+
+    @cached_property
+    def data_fingerprint(self) -> str:
+        """Hash of the data set's bytes; fetches it first where it has to.
+
+        Raises:
+            UserError: The data is not usable.
+        """
+        from cifar_models.data import DataError, data_fingerprint
+
+        try:
+            return data_fingerprint(self._dataset_name(), self.data_dir)
+        except DataError as error:
+            raise UserError(str(error)) from error
+
+    def _dataset_name(self) -> DatasetName:
+        return self.dataset or self._profile().dataset
+
+    def _profile(self) -> Profile:
+        profiles = read_profiles()
+        if self.profile not in profiles:
+            raise UserError(f"--profile: {self.profile!r} is not one of {', '.join(profiles)}")
+        return profiles[self.profile]
+
+
+class Request(DataRequest):
+    """Which questions, and what is changed in them.
+
+    Attributes:
+        seeds: Seeds an arm; the profile's if not given.
+        settings: FIELD=VALUE for every arm, such as epochs=10; may be repeated.
+        precision: Number format; auto takes bf16 where the hardware has it.
+        questions: Names in the catalogue or paths of files; the whole catalogue if empty.
+        on_gpu: Whether trials run on GPUs, whatever this machine has; None to look.
+    """
+
+    seeds: int | None = Field(default=None, ge=1, le=1000)
+    settings: Annotated[tuple[str, ...], Parameter(name="--set", metavar="FIELD=VALUE", show_default=False)] = ()
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    questions: Annotated[tuple[str, ...], Parameter(parse=False)] = ()
+    on_gpu: Annotated[bool | None, Parameter(parse=False)] = None
+
+    def of(self, questions: Sequence[str], resources: Resources) -> Self:
+        """The request for some questions, whose trials may use what `resources` says."""
+        return self.model_copy(update={"questions": tuple(questions), "on_gpu": resources.on_gpu})
+
+    def sourced(self) -> list[SourcedQuestion]:
+        """The questions as they were written, each once.
+
+        Raises:
+            UserError: There is no such question, or its file is not usable.
+        """
+        found = [find_question(name) for name in self.questions or catalogue()]
+        questions = {question.source.path.resolve(): question for question in found}
+        by_name = {question.name: question for question in questions.values()}
+        for question in questions.values():
+            if by_name[question.name] is not question:
+                raise UserError(
+                    f"two questions are called {question.name}: {question.source.path} and "
+                    f"{by_name[question.name].source.path}; give one of the files another name"
+                )
+            _check_parts(question, by_name)
+        return list(questions.values())
+
+    def studies(self, questions: Sequence[SourcedQuestion], winners: Winners | None = None) -> list[Study]:
+        """Questions at the budget.
+
+        Args:
+            questions: Which of them.
+            winners: What other questions found, for those that build on it.
+
+        Raises:
+            UserError: A choice or a question is not possible.
+        """
+        overrides = {field: value for setting in self.settings for field, value in _parse_setting(setting).items()}
+        precision = self.precision if self.precision != "auto" else native_precision(self.on_gpu)
+        if self.precision != "auto":
+            overrides["precision"] = self.precision
+        return [
+            make_study(
+                question,
+                self.profile,
+                self._profile(),
+                dataset=self._dataset_name(),
+                dataset_label=self.dataset_label(),
+                precision=precision,
+                num_seeds=self.seeds,
+                overrides=overrides,
+                winners=winners,
+            )
+            for question in questions
+        ]
+
+    def plans(self, questions: Sequence[SourcedQuestion], winners: Winners | None = None) -> "list[StudyPlan]":
+        """Every trial of the studies; reads the data set's bytes, and fetches it first where it has to.
+
+        Raises:
+            UserError: A choice, a question or the data is not usable.
+        """
+        from grid.records.plan import make_plan
+
+        return [make_plan(study, self.data_fingerprint) for study in self.studies(questions, winners)]
+
+    def load_dataset(self, plans: "Sequence[StudyPlan]") -> "Dataset":
+        """The images, after a check that every arm can be trained on them.
+
+        Raises:
+            UserError: They can't be read, or are too few for what an arm asks.
+        """
+        from cifar_models.data import DataError, split
+
+        configs = [arm.config for plan in plans for arm in plan.study.arms]
+        try:
+            for data in dict.fromkeys(config.data for config in configs):
+                num_train = len(split(self._images, data).train_labels)
+                batch_size = max(config.batch_size for config in configs if config.data == data)
+                if batch_size > num_train:
+                    raise UserError(
+                        f"batch_size: {batch_size} is more than the {num_train} training images; "
+                        "set a smaller one, such as --set batch_size=32"
+                    )
+            return self._images
+        except DataError as error:
+            raise UserError(str(error)) from error
+
+    @cached_property
+    def _images(self) -> "Dataset":
+        from cifar_models.data import load
+
+        dataset = load(self._dataset_name(), self.data_dir)
+        if dataset.fingerprint != self.data_fingerprint:
+            raise UserError("the data changed while it was read; run the same command again")
+        return dataset
+
+
+def native_precision(on_gpu: bool | None) -> str:
+    """The number format that suits where trials run: bf16 where it is fast, else fp32."""
+    if on_gpu:
+        return "bf16"  # the GPUs may be on other machines than this; current ones all have it
+    from cifar_models import device  # torch takes seconds to import
+
+    return device.native_precision(device.default_device())
+
+
+def _check_parts(question: SourcedQuestion, given: Mapping[str, SourcedQuestion]) -> None:
+    """Questions that another builds on have to exist, and to find their winners by runs of their own."""
+    for index, block in enumerate(question.question.cells):
+        for part in block.winners_of:
+            known = part in given or part in catalogue()
+            if not known or (given.get(part) or find_question(part)).question.parts:
+                message = f"winners_of: {part!r} is not a question that is run and has a winner; known are "
+                simple = [name for name in dict.fromkeys([*catalogue(), *given]) if name != question.name]
+                raise question.source.error(("cells", index, "winners_of"), message + ", ".join(simple))
+
+
+def _parse_setting(setting: str) -> Overrides:
+    field, equals, value = setting.partition("=")
+    if not equals or not re.fullmatch(rf"[\w.]{{1,{MAX_KEY}}}", field, re.ASCII):
+        raise UserError(f"--set: {setting!r:.80} is not FIELD=VALUE; an example is --set epochs=10")
+    try:
+        flat: Overrides = flat_fields({field: read_value(value)})
+    except ValueError as error:
+        raise UserError(f"--set {setting!r:.80}: {error}") from None
+    return flat
+
+
+def _file_name(folder: Path) -> str:
+    """A folder's name with only what is safe in the name of a page."""
+    return (
+        "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in folder.resolve().name)[:60]
+        or "folder"
+    )

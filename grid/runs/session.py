@@ -1,0 +1,277 @@
+"""One run from its plan to its report, told to whoever watches."""
+
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from cifar_models.data import Dataset
+from grid.errors import QuestionError, one_line
+from grid.execution.interrupt import stop_main_thread, stoppable
+from grid.execution.progress import ProgressDisplay, RunState
+from grid.execution.resources import Resources
+from grid.execution.schedule import Queue, Schedule
+from grid.formats import plural
+from grid.questions.claims import claims_hash
+from grid.questions.question import SourcedQuestion
+from grid.records.lock import Fence, held_lock
+from grid.records.manifest import RunLog, recorded_run
+from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
+from grid.records.results_folder import ResultsFolder
+from grid.records.status import RETRIED
+from grid.report.pipeline import best_trials, find_winners, make_report, results_of
+from grid.report.samples import samples_are_missing, write_samples
+from grid.runs.method import Method
+from grid.runs.planning import print_counts, refuse_too_many_gpu_hours
+from grid.runs.request import Request
+from grid.runs.screening import confirmation, plan_screening, schedule_of
+from grid.runs.sequential import open_questions, seeds_of_next_look
+
+
+@dataclass
+class Session:
+    """A run of some questions into a results folder.
+
+    Attributes:
+        request: Which questions, and on which images.
+        method: Which of their trials it trains.
+        folder: Where it finds what was trained, and writes to.
+        resources: What trials may use.
+        out: Where it says what it does.
+        take_over: Whether it takes the folder from a run of which nobody can tell whether it was killed.
+        plans: The newest plan of each study so far, by the study's name.
+        interrupted: Whether the user asked for an end, so that nothing more is started.
+    """
+
+    request: Request
+    method: Method
+    folder: ResultsFolder
+    resources: Resources
+    out: Console
+    take_over: bool = False
+    plans: dict[str, StudyPlan] = field(init=False, default_factory=dict)
+    interrupted: bool = field(init=False, default=False)
+    _trained: set[str] = field(init=False, default_factory=set)
+    _log: RunLog | None = field(init=False, default=None)
+    _fence: Fence | None = field(init=False, default=None)
+    _open: ExitStack = field(init=False, default_factory=ExitStack)
+
+    def run(self) -> tuple[Path, bool]:
+        """Trains what the ledger does not hold yet, then makes tables and pages.
+
+        Questions that build on what others found are planned and trained after those.
+
+        Returns:
+            The index page, and whether every planned trial has a result (a diverged one is a result).
+
+        Raises:
+            UserError: Something in the request, the questions, the data or the folder is not usable.
+            LostLockError: Another run took the folder over while this one was paused.
+            KeyboardInterrupt: The run is to end at once.
+        """
+        questions = self._questions()
+        with self._open:
+            self._hold_folder()
+            self._answer(self.request.plans([question for question in questions if not question.question.parts]))
+            composed = [question for question in questions if question.question.parts]
+            answered = self._all_ended() and all([self._answer_composed(question) for question in composed])
+            if self.method.keep_weights == "best" and self._all_ended():
+                self._keep_best_weights()
+            self._say(*self.folder.set_aside_damaged())
+            index = make_report(self.folder)
+            complete = self._print_outcome() and answered
+            if self._log is not None and not complete:
+                self._log.outcome = "interrupted" if self.interrupted else "failed"
+        return index, complete
+
+    def _hold_folder(self) -> None:
+        """Keeps other runs out of the folder, until this one has ended."""
+        self._open.enter_context(stoppable())
+        root, command = self.folder.root, shlex.join(sys.argv)
+        lock = held_lock(root, command, take_over=self.take_over, say=self._say, on_loss=stop_main_thread)
+        self._fence = self._open.enter_context(lock).fence()
+
+    def _questions(self) -> list[SourcedQuestion]:
+        """What is asked; what is wrong in any of it is said now, not when those that it builds on have been trained."""
+        questions = self.request.sourced()
+        for question in questions:
+            if question.question.parts:
+                self.request.studies([question], {part: {} for part in question.question.parts})
+        return questions
+
+    def _answer_composed(self, question: SourcedQuestion) -> bool:
+        """Trains a question that starts from what others found; returns whether they found enough to plan it."""
+        request = self.request
+        winners = find_winners(self.folder, request.profile, request.dataset_label(), request.data_fingerprint)
+        try:
+            self._answer(request.plans([question], winners))
+        except QuestionError as error:
+            self.out.print(str(error))
+            return False
+        return True
+
+    def _answer(self, plans: Sequence[StudyPlan]) -> None:
+        """Trains what the method asks for of some studies."""
+        if not plans:
+            return
+        refuse_too_many_gpu_hours(plans, self.request, self.method, self.folder, self.resources)
+        if self.method.scheduler == "asha":
+            for plan in plans:
+                self._screen_and_confirm(plan)
+        elif self.method.until_decided:
+            self._train_until_decided([self.folder.continued(plan) for plan in plans])
+        else:
+            self._train_in_full(plans)
+
+    def _screen_and_confirm(self, plan: StudyPlan) -> None:
+        """Screens all arms of a study, then trains the best of them in full."""
+        if self.interrupted:
+            return
+        screening = plan_screening(plan, self.method)
+        self.out.print(f"{plan.study.name}: {screening.screening.rule if screening.screening else ''}")
+        settled = self._settled([screening])
+        schedule = schedule_of(screening, self.folder.ledger, retry=True)
+        self._train([screening], settled, schedule)
+        confirmed = confirmation(screening, self.folder.ledger, self.method)
+        if self.interrupted:
+            self.folder.save_plans([confirmed])
+        else:
+            self._train_in_full([confirmed])
+
+    def _train_until_decided(self, plans: Sequence[StudyPlan]) -> None:
+        """Trains studies in full, then gives further seeds to what is open, as long as the budget allows any."""
+        self._train_in_full(plans)
+        budget = self.method.max_trials
+        while not self.interrupted and self._all_ended():
+            plans, added = self._look(plans, budget)
+            if not added:
+                break
+            budget -= added
+            self._train_in_full(plans)
+
+    def _look(self, plans: Sequence[StudyPlan], budget: int) -> tuple[list[StudyPlan], int]:
+        """Looks at the results, and gives further seeds to what is open.
+
+        Returns:
+            The plans with this look and the further trials, and the number of those.
+        """
+        looked = [plan.looked_at() for plan in plans]
+        conclusions = {found.study.name: found.conclusion for found in results_of(self.folder, looked)}
+        grown, added = [], 0
+        for plan in looked:
+            seeds = seeds_of_next_look(plan, open_questions(conclusions[plan.study.name]), budget - added)
+            following = plan if seeds is None else plan.with_seeds(seeds)
+            new = len(following.trials) - len(plan.trials)
+            still = len(open_questions(conclusions[plan.study.name]))
+            what = f"{plural(still, 'question')} open" if still else "nothing more to decide"
+            self.out.print(
+                f"{plan.study.name}: look {len(plan.looks)} at {max(plan.num_seeds())} seeds: {what}"
+                + (f", {plural(new, 'trial')} added" if new else "")
+            )
+            grown.append(following)
+            added += new
+        self.folder.save_plans(grown)
+        self.plans |= {plan.study.name: plan for plan in grown}
+        return grown, added
+
+    def _all_ended(self) -> bool:
+        """Whether every trial ended, in whatever way; not if the run was interrupted."""
+        fingerprints = {trial.fingerprint for plan in self.plans.values() for trial in plan.trials}
+        return len(self.folder.ledger.read(fingerprints)) == len(fingerprints)
+
+    def _train_in_full(self, plans: Sequence[StudyPlan]) -> None:
+        """Trains the new trials at full budget, each to its end."""
+        settled = self._settled(plans)
+        screened = {trial.fingerprint for plan in plans for trial in plan.trials if trial.stage == "screening"}
+        self._train(plans, settled, Queue(new_trials(plans, settled | screened)))
+
+    def _settled(self, plans: Sequence[StudyPlan]) -> set[str]:
+        """Trials of these studies, and of those before, that need no more training; damaged ones are set aside."""
+        ledger = self.folder.ledger
+        self._say(*ledger.set_aside_damaged(trial.fingerprint for plan in plans for trial in plan.trials))
+        every = [*(self.plans | {plan.study.name: plan for plan in plans}).values()]
+        return settled_fingerprints(every, ledger) - self._without_weights(plans)
+
+    def _train(self, plans: Sequence[StudyPlan], settled: Collection[str], schedule: Schedule) -> None:
+        """Trains what a schedule hands out of some studies, whose settled trials are known."""
+        names = {plan.study.name for plan in plans}
+        earlier = [plan for name, plan in self.plans.items() if name not in names]
+        counts = count([*earlier, *plans], settled)[len(earlier) :]
+        self.plans |= {plan.study.name: plan for plan in plans}
+        print_counts(plans, counts, self.out)
+        dataset = None if schedule.is_done() else self.request.load_dataset(plans)
+        log = self._note(plans, counts)  # nothing is written before all checks have passed
+        if dataset is not None:
+            self._carry_out(schedule, plans, dataset, log)
+
+    def _note(self, plans: Sequence[StudyPlan], counts: Sequence[PlanCounts]) -> RunLog:
+        """Writes the plans, and the manifest of this run, which is on disk before its first trial starts."""
+        self.folder.prepare()
+        if self._log is None:
+            recorded = recorded_run(self.folder.runs, sys.argv, self.resources.num_threads())
+            self._log = self._open.enter_context(recorded)
+        for plan, numbers in zip(plans, counts, strict=True):
+            self._log.add_study(plan, numbers, claims_hash(plan.study.claims) if plan.study.claims else None)
+        self.folder.save_plans(plans)
+        self.folder.read_plans()  # what the report could not read later is said now
+        for plan in plans:
+            if samples_are_missing(plan.study, self.folder.files):
+                write_samples(plan.study, self.folder.files)
+        return self._log
+
+    def _carry_out(self, schedule: Schedule, plans: Sequence[StudyPlan], dataset: Dataset, log: RunLog) -> None:
+        """Has Ray train what a schedule hands out."""
+        from grid.execution.launch import train_all  # torch and Ray take seconds to import; not all runs need them
+        from grid.execution.nodes import node_facts
+        from grid.execution.ray_cluster import ray_cluster
+
+        self._open.enter_context(ray_cluster())
+        log.add_nodes(node_facts())
+        names = {t.fingerprint: f"{p.study.arms[t.arm].label}, seed {t.seed}" for p in plans for t in p.trials}
+        budgets = {fingerprint: config.epochs for fingerprint, config in schedule.trials.items()}
+        self._trained |= schedule.trials.keys()
+        ledger, keep = self.folder.ledger, self.method.keep_weights != "none"
+        with ProgressDisplay(RunState(budgets, names), self.out) as display:
+            ended = train_all(schedule, dataset, ledger, self.resources, display, keep_weights=keep, fence=self._fence)
+        self.interrupted = not ended
+
+    def _without_weights(self, plans: Sequence[StudyPlan]) -> set[str]:
+        """Trials whose weights are asked for and were not kept: they have to be trained again."""
+        if self.method.keep_weights == "none":
+            return set()
+        wanted = {trial.fingerprint for plan in plans for trial in plan.trials if trial.stage == "full"}
+        if self.method.keep_weights == "best":
+            wanted = best_trials(self.folder, plans)
+        ok = (key for key, record in self.folder.ledger.read(wanted).items() if record.status == "ok")
+        return {fingerprint for fingerprint in ok if not self.folder.ledger.has_weights(fingerprint)}
+
+    def _keep_best_weights(self) -> None:
+        """Leaves the weights of each study's best trial, of those that this run trained."""
+        plans = [*self.plans.values()]
+        self._train_in_full(plans)  # the best one may be of an earlier run, which kept none
+        best = best_trials(self.folder, plans)
+        for fingerprint in self._trained - best:
+            self.folder.ledger.remove_weights(fingerprint)
+
+    def _say(self, *problems: object) -> None:
+        """Prints lines that hold what others wrote, each as it is; nothing for None."""
+        for problem in problems:
+            if problem is not None:
+                self.out.print(one_line(problem), markup=False)
+
+    def _print_outcome(self) -> bool:
+        """Says how the trials ended; returns whether each has a result."""
+        planned = list(dict.fromkeys(trial.fingerprint for plan in self.plans.values() for trial in plan.trials))
+        records = self.folder.ledger.read(planned)
+        statuses = Counter(records[f].status if f in records else "not_run" for f in planned)
+        self.out.print("Trials: " + ", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))
+        if statuses["not_run"]:
+            self.out.print("Interrupted: run the same command again to go on.")
+        for reason in dict.fromkeys(r.reason for r in records.values() if r.status in RETRIED):
+            self.out.print(f"  {one_line(reason)}", markup=False)
+        return not statuses.keys() & RETRIED

@@ -16,7 +16,10 @@ from typing import NamedTuple
 import numpy as np
 
 from grid.analysis.evidence import Evidence
+from grid.analysis.inference import Array
 
+MIN_SEEDS = 3
+"""Of two seeds nobody can say which one fell."""
 MIN_GAP = 0.03
 """Three points of accuracy."""
 CRITICAL = (
@@ -39,14 +42,18 @@ def collapses(evidence: Evidence) -> list[Collapse]:
     """The collapsed seeds of the arms that can be compared, at most one an arm."""
     found = []
     for arm in evidence.contest():
-        acc = evidence.arms[arm].trials.loc[evidence.seeds(arm), "test_acc"].astype(float).sort_values()
-        values = acc.to_numpy()
-        if len(values) >= 3 and is_collapsed(values):
-            found.append(Collapse(arm, int(acc.index[0]), float(values[0]), float(values[1])))
+        seeds = evidence.seeds(arm)
+        if len(seeds) < MIN_SEEDS:
+            continue
+        acc = evidence.answers(arm, seeds).mean(axis=1)
+        order = np.argsort(acc, kind="stable")
+        if is_collapsed(acc[order]):
+            low, following = acc[order[:2]].tolist()
+            found.append(Collapse(arm, seeds[order[0]], low, following))
     return found
 
 
-def is_collapsed(rising: np.ndarray) -> bool:
+def is_collapsed(rising: Array) -> bool:
     """Whether the first of three or more accuracies, the lowest first, collapsed."""
     gap, reach = rising[1] - rising[0], rising[-1] - rising[0]
     return bool(gap >= MIN_GAP and gap > CRITICAL[min(len(rising) - 3, len(CRITICAL) - 1)] * reach)

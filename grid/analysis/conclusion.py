@@ -177,7 +177,7 @@ def _picked(evidence: Evidence, best: int, winners: Sequence[int]) -> list[str]:
     """That the figure of an arm that was picked among others like it is too high."""
     if best not in winners or len(winners) == 1:
         return []
-    at = percent(evidence.measure(best, "test_acc").mean)
+    at = percent(evidence.measure(best, "test_acc", "both").mean)
     return [
         f"{_labels(evidence)[best]} was picked for coming out highest, partly by luck that validation and test "
         f"share: its own {at} on test is probably a little too high."

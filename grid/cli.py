@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter, Token
 from pydantic import Field, ValidationError
@@ -111,21 +111,36 @@ def verdicts(
     /,
     *,
     results: Results = RESULTS,
-    as_json: Annotated[bool, Parameter(name="--json", help="As JSON, a row of verdicts.parquet each.")] = False,
+    pairs: Annotated[bool, Parameter(help="Of each pair of arms instead of each claim.")] = False,
+    as_json: Annotated[bool, Parameter(name="--json", help="As JSON, a row of the table each.")] = False,
 ) -> None:
-    """Says what holds of each claim, by the report as it was last made."""
+    """Says what holds of each claim, or of each pair of arms, by the report as it was last made."""
     from grid.records.results_folder import ResultsFolder
     from grid.report.pipeline import read_verdicts
 
-    rows = read_verdicts(ResultsFolder(results), question)
+    rows = read_verdicts(ResultsFolder(results), question, pairs=pairs)
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
+        return
+    if pairs:
+        _print_pairs(rows)
         return
     for study, claims in groupby(rows, key=lambda row: str(row["study"])):
         table = Table("claim", "verdict", "why", title=study, title_justify="left", box=None, header_style="bold")
         for row in claims:
             advice = f" About {row['seeds_needed']} seeds would decide it." if row["seeds_needed"] else ""
             table.add_row(escape(row["says"]), row["verdict"], escape(row["finding"] + advice))
+        out.print(table, "", soft_wrap=False)
+
+
+def _print_pairs(rows: list[dict[str, Any]]) -> None:
+    from grid.analysis.wording import pair_in_words
+
+    for study, compared in groupby(rows, key=lambda row: str(row["study"])):
+        headings = ("arm", "is", "than", "by points", "95 % interval", "p corrected", "seeds", "method")
+        table = Table(*headings, title=escape(one_line(study)), title_justify="left", box=None, header_style="bold")
+        for row in compared:
+            table.add_row(*(escape(one_line(text)) for text in pair_in_words(row)))
         out.print(table, "", soft_wrap=False)
 
 

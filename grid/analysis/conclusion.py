@@ -1,11 +1,18 @@
-"""The answer to a question in a sentence: the best arm, all that can't be told from it, and what limits that."""
+"""The answer to a question in a sentence: the best arm, those among which the best is, and what limits that.
+
+That an arm is better than another is said only where it was found among all pairs. Who may be the best is a set with
+its own guarantee (`grid.analysis.winners`): what is outside it is not called worse for that, and what was not found
+worse is "not yet shown to be worse".
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from grid.analysis.collapse import collapses
 from grid.analysis.evidence import Evidence
+from grid.analysis.inference import ALPHA
 from grid.analysis.verdicts import Judgement
 from grid.analysis.wording import difference_in_words
 from grid.formats import percent, plural, quoted, status_words
@@ -26,7 +33,8 @@ class Conclusion:
         sentence: The answer in words.
         notes: Sentences that limit it: an optimum on the edge of its axis, arms that were not compared.
         best: Index of the arm with the highest mean validation accuracy among those compared; None if there is none.
-        winners: Arms that no other was found better than, by validation accuracy; empty with fewer than two seeds.
+        winners: Arms of which one is the best with 95 % confidence, by validation accuracy; empty below two seeds.
+        behind: Arms that were found worse than the best one.
     """
 
     judgement: Judgement
@@ -34,6 +42,7 @@ class Conclusion:
     notes: tuple[str, ...] = ()
     best: int | None = None
     winners: tuple[int, ...] = ()
+    behind: tuple[int, ...] = ()
 
 
 def conclude(judgement: Judgement, trials: pd.DataFrame) -> Conclusion:
@@ -49,7 +58,7 @@ def conclude(judgement: Judgement, trials: pd.DataFrame) -> Conclusion:
         return Conclusion(judgement, f"There is no answer: no arm can be judged ({_how_trials_stand(trials)}).")
     best, *others = contest
     start = _so_far(trials)
-    notes = (*_edges(evidence, best), *_left_out(evidence))
+    notes = (*_edges(evidence, best), *_left_out(evidence), *_collapsed(evidence), *_shown_before(judgement))
     if not others:
         return Conclusion(judgement, f"{start}{_alone(evidence, best)}", notes, best)
     runner_up = judgement.compared(best, others[0])
@@ -57,47 +66,61 @@ def conclude(judgement: Judgement, trials: pd.DataFrame) -> Conclusion:
         reason = runner_up.seen.why_not if runner_up is not None else "it was not compared"
         sentence = f"{_highest(evidence, best)}, but there is no verdict: {reason}."
         return Conclusion(judgement, start + sentence, notes, best)
-    winners = tuple(arm for arm in contest if not any(judgement.is_better(other, arm) for other in contest))
-    return Conclusion(judgement, start + _sentence(judgement, best, others, winners), notes, best, winners)
+    winners = tuple(arm for arm in contest if arm in judgement.winners)
+    behind = tuple(arm for arm in others if judgement.is_better(best, arm))
+    sentence = start + _sentence(judgement, best, others, winners, behind)
+    return Conclusion(judgement, sentence, (*notes, *_picked(evidence, best, winners)), best, winners, behind)
 
 
-def _sentence(judgement: Judgement, best: int, others: Sequence[int], winners: Sequence[int]) -> str:
+def _sentence(
+    judgement: Judgement, best: int, others: Sequence[int], winners: Sequence[int], behind: Sequence[int]
+) -> str:
     label = _labels(judgement.evidence)
-    rest = len(others) + 1 - len(winners)
+    ahead = _highest(judgement.evidence, best)
+    better = next((arm for arm in (*winners, *others) if judgement.is_better(arm, best)), None)
+    if better is not None:
+        return f"{ahead}, but on test {label[better]} is better: {_numbers(judgement, better, best)}."
     if best not in winners:
-        better = next(arm for arm in (*winners, *others) if judgement.is_better(arm, best))
-        return (
-            f"{_highest(judgement.evidence, best)}, but on test {label[better]} is better: "
-            f"{_numbers(judgement, better, best)}."
-        )
-    if len(winners) == 1:
+        return f"{ahead}, but with 95 % confidence the best on test is {_among(label, winners)}."
+    if len(behind) == len(others):
         other = f"{label[others[0]]}, the runner-up" if len(others) > 1 else label[others[0]]
-        return f"{label[best]} is best. Above {other}: {_numbers(judgement, best, others[0])}."
-    near = next(arm for arm in winners if arm != best)
-    numbers = _numbers(judgement, best, near)
-    ahead = f" {'Both' if len(winners) == 2 else 'All'} are better than each of the other {rest}." if rest > 1 else ""
-    ahead = f" Both are better than {label[_only(others, winners)]}." if rest == 1 and len(winners) == 2 else ahead
-    if len(winners) == 2:
-        found = judgement.compared(best, near)
-        told = "are equal within half a point" if found and found.finding.equal else "can't be told apart"
-        return f"{label[best]} and {label[near]} {told}: {numbers}.{_if_all(judgement, winners, ahead)}"
-    names = [label[arm] for arm in winners if arm != best]
-    named = ", ".join(names[:MAX_NAMED]) + (f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else "")
-    return (
-        f"{_highest(judgement.evidence, best)}, but {plural(len(names), 'other arm')} can't be told from it "
-        f"({named}); {label[near]} comes next: {numbers}.{_if_all(judgement, winners, ahead)}"
+        little = _by_little(judgement, best, others[0])
+        return f"{label[best]} is best. Above {other}: {_numbers(judgement, best, others[0])}{little}."
+    open_arms = [arm for arm in others if arm not in behind]
+    near = next((arm for arm in open_arms if arm in winners), open_arms[0])
+    if len(others) == 1:
+        return f"{_two_arms(judgement, best, near)}: {_numbers(judgement, best, near)}."
+    worse = (
+        f" {plural(len(behind), 'arm')} shown to be worse than it, {len(open_arms)} not yet."
+        if behind
+        else (" None is yet shown to be worse than it.")
     )
+    next_one = f"{label[near]} comes next: {_numbers(judgement, best, near)}"
+    if len(winners) == 1:
+        return f"With 95 % confidence {label[best]} is the best. {next_one}.{worse}"
+    return f"{ahead}; with 95 % confidence the best is {_among(label, winners)}. {next_one}.{worse}"
 
 
-def _if_all(judgement: Judgement, winners: Sequence[int], ahead: str) -> str:
-    """The sentence on those that are behind, if each of the winners was found better than each of them."""
-    contest = judgement.evidence.contest()
-    behind = [arm for arm in contest if arm not in winners]
-    return ahead if all(judgement.is_better(arm, other) for arm in winners for other in behind) else ""
+def _two_arms(judgement: Judgement, best: int, other: int) -> str:
+    label = _labels(judgement.evidence)
+    found = judgement.compared(best, other)
+    if found is not None and found.finding.equal:
+        return f"{label[best]} and {label[other]} are equal within half a point"
+    return f"{_highest(judgement.evidence, best)}, but {label[other]} is not yet shown to be worse"
 
 
-def _only(others: Sequence[int], winners: Sequence[int]) -> int:
-    return next(arm for arm in others if arm not in winners)
+def _among(label: Sequence[str], winners: Sequence[int]) -> str:
+    """`among these 5: a, b, c and 2 more`."""
+    names = [label[arm] for arm in winners]
+    if len(names) == 1:
+        return names[0]
+    shown = ", ".join(names[:MAX_NAMED]) + (f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else "")
+    return f"among these {len(names)}: {shown}"
+
+
+def _by_little(judgement: Judgement, best: int, other: int) -> str:
+    found = judgement.compared(best, other)
+    return "; that is less than half a point" if found is not None and found.finding.equal else ""
 
 
 def _numbers(judgement: Judgement, first: int, second: int) -> str:
@@ -147,6 +170,39 @@ def _left_out(evidence: Evidence) -> list[str]:
         f"Not compared: {', '.join(labels) if len(labels) <= MAX_NAMED else plural(len(labels), 'arm')} "
         f"{reason if len(labels) == 1 else _of_many(reason)}."
         for reason, labels in reasons.items()
+    ]
+
+
+def _picked(evidence: Evidence, best: int, winners: Sequence[int]) -> list[str]:
+    """That the figure of an arm that was picked among others like it is too high."""
+    if best not in winners or len(winners) == 1:
+        return []
+    at = percent(evidence.measure(best, "test_acc").mean)
+    return [
+        f"{_labels(evidence)[best]} was picked for coming out highest, partly by luck that validation and test "
+        f"share: its own {at} on test is probably a little too high."
+    ]
+
+
+def _collapsed(evidence: Evidence) -> list[str]:
+    label = _labels(evidence)
+    return [
+        f"Seed {found.seed} of {label[found.arm]} collapsed: {percent(found.acc)} on test, where its others are at "
+        f"{percent(found.next_acc)} or more. How often that happens, few seeds can't say."
+        for found in collapses(evidence)
+    ]
+
+
+def _shown_before(judgement: Judgement) -> list[str]:
+    """That earlier reports were read, which costs this one."""
+    looks = judgement.looks
+    if not looks.by_hand or len(looks.num_seeds) < 2:
+        return []
+    seeds = ", ".join(str(max(look)) for look in looks.num_seeds[:-1])
+    number = len(looks.num_seeds)
+    return [
+        f"Verdicts were shown before, at {seeds} seeds. Whoever reads them and adds seeds has several chances to err, "
+        f"so what this report, number {number}, finds may err in {percent(ALPHA / number / (number + 1))}, not 5 %."
     ]
 
 

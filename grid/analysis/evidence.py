@@ -4,6 +4,7 @@ Only trials at full budget count. An arm of which a seed diverged is not compare
 flatter it. Seeds that are missing for another reason (an error, an interruption) are left out of a comparison.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from grid.analysis.inference import Effect, crossed_effect, seed_effect
+from grid.analysis.moderation import Moderation, moderate
 from grid.analysis.summaries import trials_of
 from grid.formats import plural
 from grid.questions.measures import MEASURES
@@ -75,6 +77,7 @@ class Evidence:
     right: RightAnswers
     num_seeds: tuple[int, ...] | None = None
     _cache: dict[tuple[int, ...], Effect] = field(default_factory=dict, compare=False)
+    _moderations: dict[tuple[tuple[int, ...], ...], Moderation | None] = field(default_factory=dict, compare=False)
 
     def contest(self) -> list[int]:
         """The arms that can be compared."""
@@ -88,6 +91,11 @@ class Evidence:
     def val_acc(self, arm: int) -> float:
         """Mean validation accuracy after the last epoch, over the seeds that are ok."""
         return float(self.arms[arm].trials["val_acc"].mean())
+
+    def train_s(self, arm: int) -> float:
+        """Mean seconds that a trial of an arm takes; NaN if none says."""
+        trials = self.arms[arm].trials
+        return float(trials["wall_s"].mean()) if "wall_s" in trials else math.nan
 
     def seeds(self, *arms: int) -> list[int]:
         """The seeds that all of some arms have, as far as this look goes."""
@@ -104,15 +112,47 @@ class Evidence:
         seeds = self.seeds(first, second)
         key = (first, second, *seeds)
         if seeds and key not in self._cache:
-            a, b = (
-                np.stack([self.right[str(self.arms[arm].trials.loc[seed, "fingerprint"])] for seed in seeds])
-                for arm in (first, second)
-            )
-            self._cache[key] = crossed_effect(a.astype(np.int8) - b.astype(np.int8))
+            a, b = (self.answers(arm, seeds).astype(np.int8) for arm in (first, second))
+            self._cache[key] = crossed_effect(a - b)
         return self._cache.get(key)
 
-    def measure(self, arm: int, name: str) -> Effect:
-        """A final measure of an arm over its seeds, on the very images of this data set."""
+    def moderated(self, first: int, second: int) -> Effect | None:
+        """How much test accuracy `first` is above `second` over the seeds of each, with moderated variances.
+
+        None where an arm has too few seeds for that, or the study too few arms. Arms that predict the same for every
+        image, on every seed, are no two arms: they have no variance to speak of.
+        """
+        moderation = self.moderation()
+        if moderation is None or not {first, second} <= moderation.arms.keys():
+            return None
+        seeds = self.seeds(first), self.seeds(second)
+        if seeds[0] == seeds[1] and np.array_equal(self.answers(first, seeds[0]), self.answers(second, seeds[1])):
+            return None
+        return moderation.difference(first, second)
+
+    def moderation(self) -> Moderation | None:
+        """The seed variances of all arms that can be compared; None if they are too few."""
+        contest = self.contest()
+        seeds = [self.seeds(arm) for arm in contest]
+        key = tuple((arm, *of) for arm, of in zip(contest, seeds, strict=True))
+        if key not in self._moderations:
+            self._moderations[key] = moderate(
+                {arm: self.answers(arm, of) for arm, of in zip(contest, seeds, strict=True) if of}
+            )
+        return self._moderations[key]
+
+    def answers(self, arm: int, seeds: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """Right answers of an arm, `(S, N)`."""
+        return np.stack([self.right[str(self.arms[arm].trials.loc[seed, "fingerprint"])] for seed in seeds])
+
+    def measure(self, arm: int, name: str, over: str = "seeds") -> Effect:
+        """A final measure of an arm: over `seeds` on these very images, or test accuracy over `images` or `both`."""
+        if over == "both":
+            return crossed_effect(self.answers(arm, self.seeds(arm)))
+        if over == "images":
+            by_image = self.answers(arm, self.seeds(arm)).mean(axis=0)
+            image_se = float(by_image.std(ddof=1) / np.sqrt(len(by_image)))
+            return Effect(float(by_image.mean()), 0.0, len(self.seeds(arm)), image_se)
         return seed_effect(self.arms[arm].trials.loc[self.seeds(arm), name].astype(float))
 
     def fits(self, arm: int) -> list[str]:
@@ -121,8 +161,14 @@ class Evidence:
 
     def curve_gap(self, first: int, second: int, curve: str) -> Effect | None:
         """By how many epochs `first` is later than `second` to the same level of a curve, seed by seed."""
-        gaps = [epochs_behind(*self._curves(first, second, seed, curve)) for seed in self.seeds(first, second)]
-        return seed_effect([gap for gap in gaps if gap is not None]) if gaps else None
+        pairs = [self._curves(first, second, seed, curve) for seed in self.seeds(first, second)]
+        gaps = np.array([epochs_behind(*pair) for pair in pairs])
+        longest = [max(map(len, pair)) - 1 for pair in pairs]
+        if len(gaps) > 1 and (np.abs(gaps) >= longest).any() and np.ptp(np.sign(gaps)) == 0:
+            # a delay beyond the end of training is not seen, so values pile up there and their spread says nothing:
+            # what remains is that each seed fell on one side
+            return Effect(float(gaps.mean()), 0.0, len(gaps))
+        return seed_effect(gaps) if len(gaps) else None
 
     def roughness_gap(self, first: int, second: int, curve: str) -> Effect | None:
         """How much more of its way `first` goes backwards than `second` (see `roughness`), seed by seed."""

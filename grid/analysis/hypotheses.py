@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from grid.analysis.cases import MARGIN, Case, Demand, Hypothesis, Subject, difference, pair_hypothesis
 from grid.analysis.evidence import Evidence
-from grid.analysis.family import MARGIN, Case, Demand, Hypothesis, Subject, difference, pair_hypothesis
 from grid.questions.claims import (
     BestClaim,
     BetterClaim,
@@ -42,7 +42,7 @@ def _better(claim: BetterClaim, evidence: Evidence) -> Hypothesis:
     supports = Case((tuple(Demand(difference(first, other), low=by) for other in others),), len(mine))
     contradicts = Case((tuple(Demand(difference(arm, second), high=by) for arm in mine),), len(others))
     single = len(mine) == len(others) == 1 and not by
-    return Hypothesis(supports, contradicts, pair_hypothesis(first, second).equal if single else Case())
+    return Hypothesis(supports, contradicts, pair_hypothesis(difference(first, second)).equal if single else Case())
 
 
 def _curve(claim: CurveClaim, evidence: Evidence) -> Hypothesis:
@@ -63,14 +63,17 @@ def _sides(claim: OfTwoArms, evidence: Evidence) -> tuple[list[int], list[int], 
 
 
 def _best(claim: BestClaim, evidence: Evidence) -> Hypothesis:
-    """No other value is better by more than the margin; against it, that some other one is better at all."""
+    """Better than every other value; against it, that some other one is better; equal, that none is by a margin."""
     mine, others = (_rivals(arms, evidence) for arms in best_arms(evidence.study, claim))
     first = evidence.best(mine)
     if first is None or not others:
         return Hypothesis(Case(), Case())
-    supports = Case((tuple(Demand(difference(first, other), low=-MARGIN) for other in others),), len(mine))
+    supports, near = (
+        Case((tuple(Demand(difference(first, other), low=low) for other in others),), len(mine))
+        for low in (0.0, -MARGIN)
+    )
     worse = (tuple(Demand(difference(arm, other), high=0) for arm in mine) for other in others)
-    return Hypothesis(supports, Case(tuple(worse)))
+    return Hypothesis(supports, Case(tuple(worse)), near)
 
 
 def _level(claim: LevelClaim, evidence: Evidence) -> Hypothesis:
@@ -79,7 +82,7 @@ def _level(claim: LevelClaim, evidence: Evidence) -> Hypothesis:
 
 def _level_of(arm: int, level: LevelClaim) -> tuple[Demand, tuple[Demand, ...]]:
     """What an arm has to reach, and what would show that it does not."""
-    subject = Subject("level", (arm,), level.measure)
+    subject = Subject("level", (arm,), level.measure, level.judged_over)
     if level.about is not None:
         low, high = level.about - (level.within or 0), level.about + (level.within or 0)
         return Demand(subject, low, high), (Demand(subject, low=high), Demand(subject, high=low))

@@ -16,8 +16,10 @@ its error at three seeds: Satterthwaite's degrees of freedom (a test at 0.5 % re
 bench` measures all of this.
 
 **It assumes** that means by seed are near normal (each is a mean over thousands of images) and that seeds are drawn
-independently; not that arms vary alike, so no spread is borrowed from other arms. At three seeds that costs much power;
-a pooled spread finds false differences in 16 % of questions of 20 arms if one arm varies five times as much.
+independently; not that arms vary alike. A claim is judged by its own arms alone. Among all pairs of arms that costs
+nearly all power at three seeds, so there the spread of each arm is moderated by that of the others
+(`grid.analysis.moderation`); a pooled one finds false differences in 16 % of questions of 20 arms if one arm varies
+five times as much.
 
 Shapes: S seeds, N images.
 
@@ -25,7 +27,7 @@ Source: Searle, Casella and McCulloch 1992, Variance Components, ch. 4 (mean squ
 Donner 2008, Statistics in Medicine 27 (recovery of variance estimates).
 """
 
-from collections.abc import Sequence
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +40,8 @@ ALPHA = 0.05
 """Error rate of a question: of all its comparisons together, and of the interval of one."""
 POWER = 0.8
 """Chance of a decision that "so many seeds would decide it" promises."""
+DOUBT, SPREAD_DOUBT = 0.05, 0.2
+"""How far off the effect and the spread may be for a number of seeds that is promised."""
 MAX_SEEDS = 1000
 """More seeds than that are as good as never."""
 LUCK = 0.025
@@ -54,17 +58,40 @@ class Effect(NamedTuple):
         seed_se: Standard error from the means by seed.
         num_seeds: Their number; no interval exists below two.
         image_se: Standard error from the choice of images, beyond what shows between seeds.
+        df: Degrees of freedom of the spread between seeds; NaN for one less than seeds.
+        first_acc: Of a difference of two arms that is judged on the log-odds scale, the accuracy of the first, and
+        first_se: the standard error of its log-odds from the seeds; NaN where means by seed are judged as they are.
+        second_acc: Of the second arm.
+        second_se: Of the second arm.
     """
 
     mean: Any
     seed_se: Any
     num_seeds: Any
     image_se: Any = 0.0
+    df: Any = math.nan
+    first_acc: Any = math.nan
+    first_se: Any = math.nan
+    second_acc: Any = math.nan
+    second_se: Any = math.nan
 
     @property
     def identical(self) -> bool:
         """Whether nothing at all was seen to vary or to differ."""
         return bool(self.mean == 0 and self.seed_se == 0 and self.image_se == 0)
+
+    @property
+    def turned(self) -> "Effect":
+        """The same seen from the other side."""
+        arms = (self.second_acc, self.second_se, self.first_acc, self.first_se)
+        return Effect(-np.asarray(self.mean), self.seed_se, self.num_seeds, self.image_se, self.df, *arms)
+
+    @property
+    def seeds_df(self) -> Array:
+        """Degrees of freedom of the spread between seeds; NaN below two seeds."""
+        seeds = np.asarray(self.num_seeds, dtype=float)
+        given = np.asarray(self.df, dtype=float)
+        return np.asarray(np.where(seeds > 1, np.where(np.isnan(given), seeds - 1, given), np.nan))
 
 
 def crossed_effect(d: npt.ArrayLike) -> Effect:
@@ -102,22 +129,27 @@ def seed_effect(values: npt.ArrayLike) -> Effect:
     return Effect(float(array.mean()) if len(array) else np.nan, se, len(array))
 
 
-def half_width(effect: Effect, alpha: npt.ArrayLike = ALPHA) -> Array:
-    """Half the width of the two-sided interval with error rate `alpha`; NaN below two seeds."""
-    seeds = np.asarray(effect.num_seeds, dtype=float)
-    df = np.where(seeds > 1, seeds - 1, np.nan)
+def half_width(effect: Effect, alpha: npt.ArrayLike = ALPHA, upward: npt.ArrayLike = False) -> Array:
+    """How far the two-sided interval with error rate `alpha` goes down, or up; NaN below two seeds.
+
+    Both are the same but on the log-odds scale, where an arm near 0 or 1 has more room to one side.
+    """
+    df = effect.seeds_df
     rate = np.asarray(alpha, dtype=float) / 2
-    a2 = np.square(effect.seed_se * special.stdtrit(df, rate))
-    b2 = np.square(effect.image_se * special.ndtri(rate))
+    t = -special.stdtrit(df, rate)
     with np.errstate(invalid="ignore", over="ignore"):
+        a2 = np.square(effect.seed_se * t)
+        if not np.isnan(np.asarray(effect.first_se)).all():
+            a2 = np.where(np.isnan(effect.first_se), a2, _odds_reach(effect, t, upward))
+        b2 = np.square(effect.image_se * special.ndtri(rate))
         shared = np.where(a2 + b2 > 0, a2 * b2 / (a2 + b2), 0.0)
     return np.asarray(np.sqrt(a2 + b2 - np.minimum(1, 2 / df) * shared))
 
 
 def interval(effect: Effect, alpha: float = ALPHA) -> Interval | None:
     """The two-sided interval of one effect; None below two seeds."""
-    half = float(half_width(effect, alpha))
-    return None if np.isnan(half) else Interval(effect.mean - half, effect.mean + half)
+    down, up = (float(half_width(effect, alpha, upward)) for upward in (False, True))
+    return None if np.isnan(down) else Interval(effect.mean - down, effect.mean + up)
 
 
 def p_above(effect: Effect, threshold: npt.ArrayLike = 0.0) -> Array:
@@ -127,7 +159,7 @@ def p_above(effect: Effect, threshold: npt.ArrayLike = 0.0) -> Array:
     interval to speak of; then each is a coin that fell on one side.
     """
     distance = np.asarray(effect.mean - np.asarray(threshold), dtype=float)
-    p = _two_sided(effect, np.abs(distance)) / 2
+    p = _two_sided(effect, np.abs(distance), upward=distance < 0) / 2
     p = np.where(distance >= 0, p, 1 - p)
     still = (np.asarray(effect.seed_se) == 0) & (np.asarray(effect.image_se) == 0)
     coin = np.where(distance > 0, 0.5 ** np.asarray(effect.num_seeds, dtype=float), 1.0)
@@ -136,7 +168,7 @@ def p_above(effect: Effect, threshold: npt.ArrayLike = 0.0) -> Array:
 
 def p_below(effect: Effect, threshold: npt.ArrayLike = 0.0) -> Array:
     """One-sided p-value: how well no effect below `threshold` explains what was seen."""
-    return p_above(effect._replace(mean=-np.asarray(effect.mean)), -np.asarray(threshold))
+    return p_above(effect.turned, -np.asarray(threshold))
 
 
 def p_between(effect: Effect, low: npt.ArrayLike, high: npt.ArrayLike) -> Array:
@@ -181,35 +213,74 @@ def look_levels(num_looks: int, alpha: float = ALPHA) -> Array:
     return alpha / (look * (look + 1.0))
 
 
-def seeds_to_find(effect: Effect, alpha: float, low: float, high: float) -> int | None:
+def report_levels(num_looks: int, alpha: float = ALPHA) -> Array:
+    """Error rates `(num_looks,)` of reports that are read before seeds are added: all, a sixth, a twelfth … of `alpha`.
+
+    Nobody knows at the first report that another one follows, so it has the whole rate, and every later one pays as
+    under `look_levels`. The sum is up to 1.5 `alpha`; but looks at data that grows mostly err together, so that the
+    chance of any error at 3, 5, 8 and 12 seeds, or at 3, 4, … 10, stays below `alpha` (`make bench`).
+    """
+    levels = look_levels(num_looks, alpha)
+    levels[:1] = alpha
+    return levels
+
+
+def seeds_to_find(effect: Effect, alpha: float, low: float, high: float, *, sure: bool = False) -> int | None:
     """Fewest seeds that would show, with chance `POWER`, that the effect lies between `low` and `high`.
 
-    If the effect and the spread are what they seem. `alpha` is the one-sided error rate that the test has left.
+    If the effect and the spread are what they seem. Promised to someone, that is kept in 60 % of cases where the
+    difference is as large as the spread and three seeds are there; so what is said to people is `sure`: enough also if
+    the effect is at the end of its interval that is nearer to the bounds (`DOUBT`, one-sided) and the spread as large
+    as in one of five samples like this one. Then the chance at that number is 80 % or more on average, and where
+    nothing differs a number is named in about `DOUBT` of studies.
+
+    Args:
+        effect: What is seen.
+        alpha: One-sided error rate that the test has left.
+        low: Lower bound.
+        high: Upper bound.
+        sure: Whether to allow for what is not known of the effect.
 
     Returns:
         The number; None if more than `MAX_SEEDS` would be needed, as where it seems to lie elsewhere or the test set is
-        too small to tell.
+        too small to tell, or if that can't be known yet.
     """
-    seeds = np.arange(max(int(effect.num_seeds), 2) + 1, MAX_SEEDS + 1)
-    later = Effect(effect.mean, effect.seed_se * np.sqrt(effect.num_seeds / seeds), seeds, effect.image_se)
+    seen = max(int(effect.num_seeds), 2)
+    seeds = np.arange(seen + 1, MAX_SEEDS + 1)
+    df = effect.seeds_df
+    worse = float(np.sqrt(df / stats.chi2.ppf(SPREAD_DOUBT, df))) if sure else 1.0
+    later = Effect(
+        effect.mean,
+        effect.seed_se * worse * np.sqrt(effect.num_seeds / seeds),
+        seeds,
+        effect.image_se,
+        df + seeds - int(effect.num_seeds),
+    )
     spread = np.sqrt(np.square(later.seed_se) + np.square(later.image_se))
     room = min(effect.mean - low, high - effect.mean)
+    if sure:
+        room -= float(half_width(effect._replace(image_se=0.0), 2 * DOUBT, effect.mean - low > high - effect.mean))
     enough = np.flatnonzero(room >= half_width(later, min(2 * alpha, 1.0)) + stats.norm.ppf(POWER) * spread)
     return int(seeds[enough[0]]) if len(enough) else None
 
 
-def shares(groups: Sequence[int]) -> Array:
-    """Weights of tests that stand in groups of these sizes, one after the other: groups alike, and tests in a group."""
-    filled = [size for size in groups if size]
-    return np.concatenate([np.full(size, 1 / size / len(filled)) for size in filled]) if filled else np.zeros(0)
+def _odds_reach(effect: Effect, t: Array, upward: npt.ArrayLike) -> Array:
+    """The square of how far `t` standard errors of both arms' log-odds move their difference down, or up.
+
+    Each arm has its interval on the log-odds scale; its ends are recovered as distances in accuracy.
+    """
+    sign = np.where(upward, 1.0, -1.0)
+    first = special.expit(special.logit(effect.first_acc) + sign * t * effect.first_se) - effect.first_acc
+    second = special.expit(special.logit(effect.second_acc) - sign * t * effect.second_se) - effect.second_acc
+    return np.asarray(np.square(first) + np.square(second))
 
 
-def _two_sided(effect: Effect, distance: Array) -> Array:
+def _two_sided(effect: Effect, distance: Array, upward: npt.ArrayLike) -> Array:
     """The error rate at which the half-width is `distance`, by bisection of its logarithm; 1e-100 stands for less."""
     low, high = np.full(np.shape(distance), -100.0), np.zeros(np.shape(distance))
     for _ in range(50):
         middle = (low + high) / 2
-        wide = half_width(effect, 10.0**middle) > distance
+        wide = half_width(effect, 10.0**middle, upward) > distance
         low, high = np.where(wide, middle, low), np.where(wide, high, middle)
     p = np.where(distance > 0, 10.0**high, 1.0)
     return np.where(np.isnan(half_width(effect)), np.nan, p)

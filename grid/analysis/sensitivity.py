@@ -10,6 +10,10 @@ into each: `(squares - df * noise) / (all squares + noise)`, omega squared. The 
 would give 20 arms with three seeds a third of the variance where no arm differs from another. An estimate below zero
 says "no more than chance" and counts as zero; the seeds have the rest, so that shares sum to one.
 
+**Nothing is shown as important that is not.** Where nothing differs, one of the shares is above 10 % in 19 to 51 % of
+studies all the same. So a term whose F test (its mean square over the noise) does not reject "nothing", at 5 % for all
+terms together by Holm's method, is shown as no more than chance (`shown`), whatever its estimate.
+
 **Missing seeds.** An arm counts by the mean of its ok seeds, each arm alike, whatever their number (analysis of
 unweighted means): chance in a mean of n is `noise / n`, so the harmonic mean of the numbers takes the place of
 n. A value of an axis at which some arm has no result at all is left out, and the note says so.
@@ -27,13 +31,15 @@ Statistics for Psychologists (omega squared); Yates 1934, JASA 29 (unweighted me
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import stats
 
+from grid.analysis.inference import ALPHA, holm
 from grid.analysis.summaries import trials_of
 from grid.formats import plural
 from grid.questions.fields import flat
@@ -60,6 +66,7 @@ class Term:
         share: Its share of the variance, 0 to 1.
         squares: Its sum of squares, in the measure's unit squared.
         df: Its degrees of freedom.
+        p: p-value of the hypothesis that it is nothing but chance, corrected for all terms; 0 for the seeds.
     """
 
     kind: Kind
@@ -67,6 +74,7 @@ class Term:
     share: float
     squares: float
     df: int
+    p: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,14 @@ def axis_shares(trials: pd.DataFrame, study: Study, measure: str = "val_acc") ->
     why = "Too many arms lack a result" if table is not None else "The arms are not every combination of the values"
     notes = [f"{why}, so the axes can't be told apart and are taken together.", *_missing(len(study.arms), counted)]
     return Sensitivity(_terms(part, [ALL], counted), " ".join(notes))
+
+
+def shown(terms: tuple[Term, ...]) -> tuple[Term, ...]:
+    """The terms as they may be shown: those that may be chance have no share, and the seeds have the rest."""
+    kept = [replace(term, share=term.share if term.p <= ALPHA else 0.0) for term in terms if term.kind != "seeds"]
+    kept.sort(key=lambda term: -term.share)
+    chance = sum(term.share for term in terms if term.kind != "seeds" and term.p > ALPHA)
+    return (*kept, *(replace(term, share=term.share + chance) for term in terms if term.kind == "seeds"))
 
 
 def _cells(trials: pd.DataFrame, study: Study, measure: str) -> Cells:
@@ -170,7 +186,12 @@ def _terms(table: npt.NDArray[np.int64], names: list[str], cells: Cells) -> tupl
     parts = [(kind, name, num_seeds * square, df) for kind, name, square, df in _squares(means, names)]
     # Of a random arm and seed: what arms differ by, less the chance in their means, and the noise.
     total = sum(square for *_, square, _ in parts) - (table.size - 1) * noise + num_seeds * table.size * noise
-    terms = [Term(kind, name, max(square - df * noise, 0.0) / total, square, df) for kind, name, square, df in parts]
+    residual_df = num_trials - table.size
+    p = holm([stats.f.sf(square / df / noise, df, residual_df) if noise else 0.0 for *_, square, df in parts])
+    terms = [
+        Term(kind, name, max(square - df * noise, 0.0) / total, square, df, float(chance))
+        for (kind, name, square, df), chance in zip(parts, p, strict=True)
+    ]
     terms.sort(key=lambda term: -term.share)
     rest = max(1 - sum(term.share for term in terms), 0.0)
     return (*terms, Term("seeds", SEEDS, rest, within, num_trials - table.size))

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from grid.analysis.conclusion import Conclusion, conclude
 from grid.analysis.evidence import gather, right_answers
+from grid.analysis.family import Looks
 from grid.analysis.sensitivity import Sensitivity, axis_shares
 from grid.analysis.summaries import arm_summaries, trials_of
 from grid.analysis.verdicts import judge_study
@@ -50,6 +51,26 @@ class StudyResult:
         return axis_shares(self.trials, self.study)
 
 
+def looks_of(plan: StudyPlan) -> Looks:
+    """When a plan's data was looked at: as planned, or when reports were read."""
+    if plan.looks:
+        return Looks(plan.looks)
+    return Looks(plan.shown, by_hand=True) if len(plan.shown) > 1 else Looks()
+
+
+def seeds_ended(plan: StudyPlan, trials: pd.DataFrame) -> tuple[int, ...]:
+    """How many of each arm's seeds at full budget have ended, up to the first that has not.
+
+    Args:
+        plan: The study.
+        trials: Rows of `trials.parquet`.
+    """
+    mine = trials_of(trials, plan.study)
+    full = mine[mine["stage"] == "full"]
+    ended = {arm: (rows["status"] != "not_run").cumprod().sum() for arm, rows in full.groupby("arm")}
+    return tuple(int(ended.get(arm, 0)) for arm in range(len(plan.study.arms)))
+
+
 def study_results(plans: Sequence[StudyPlan], tables: Mapping[str, pa.Table]) -> list[StudyResult]:
     """What each study found.
 
@@ -62,7 +83,7 @@ def study_results(plans: Sequence[StudyPlan], tables: Mapping[str, pa.Table]) ->
     results = []
     for plan in plans:
         study, mine = plan.study, trials_of(trials, plan.study)
-        conclusion = conclude(judge_study(gather(study, mine, epochs, right), plan.looks), mine)
+        conclusion = conclude(judge_study(gather(study, mine, epochs, right), looks_of(plan)), mine)
         its_epochs = epochs[epochs["fingerprint"].isin(mine["fingerprint"])]
         results.append(StudyResult(plan, mine, its_epochs, arm_summaries(mine, study), conclusion))
     return results

@@ -1,34 +1,33 @@
-"""What the trials say of each claim: reproduced, refuted, inconclusive, or not comparable.
+"""What the trials say of each claim: reproduced, practically equal, refuted, inconclusive, or not comparable.
 
 A claim is a hypothesis with a case for it and a case against it. Reproduced and refuted need evidence; everything else
 is inconclusive, and says how many seeds would probably decide it.
+
+**No contradictions.** That one arm is better is reproduced or refuted by which of the two was shown to be better; if
+neither was, and they were shown to differ by less than the margin, they are practically equal. That a value is the
+best is reproduced only where it was shown to be better than every other; if all that is shown is that no other is
+better by more than the margin, it is practically equal to the best, even where another one is better by less. Of two
+opposite claims no more than one is reproduced, and none that a finding on the same page contradicts.
 """
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
 
+from grid.analysis.cases import Demand, Hypothesis, pair, pair_hypothesis
+from grid.analysis.estimates import Estimate, estimate, p_values
 from grid.analysis.evidence import Evidence
-from grid.analysis.family import (
-    Estimate,
-    Finding,
-    Hypothesis,
-    difference,
-    estimate,
-    judge,
-    p_values,
-    pair_hypothesis,
-    seeds_needed,
-)
+from grid.analysis.family import Finding, Looks, judge, seeds_needed
 from grid.analysis.hypotheses import hypothesis_of
+from grid.analysis.winners import may_be_best
 from grid.formats import quoted
 from grid.questions.claims import Claim
 from grid.questions.study import Study
 
-Verdict = Literal["reproduced", "refuted", "inconclusive", "not comparable"]
+Verdict = Literal["reproduced", "practically equal", "refuted", "inconclusive", "not comparable"]
 
 WORDS: dict[int, Verdict] = {1: "reproduced", 0: "inconclusive", -1: "refuted"}
 """Verdicts by the direction that was found."""
@@ -37,19 +36,34 @@ MAX_ARMS = 100
 
 
 @dataclass(frozen=True)
+class Advice:
+    """What would decide something open, also if it is not quite as it seems.
+
+    Attributes:
+        seeds: Seeds of an arm.
+        trials: Trials that this adds.
+        train_s: Seconds of training that these take; NaN if no trial says.
+    """
+
+    seeds: int
+    trials: int
+    train_s: float
+
+
+@dataclass(frozen=True)
 class ClaimVerdict:
     """What came of a claim.
 
     Attributes:
-        claim: The claim.
-        verdict: What the evidence says of it.
-        deciding: The estimate that it hangs on; None if there is none.
-        p: Corrected p-value; NaN if it was not tested.
-        why_not: Why it could not be judged, as a clause; None if it could.
-        seeds_needed: Seeds that would probably decide an inconclusive one; None if it is decided or none would.
+        claim: The claim. verdict: What the evidence says of it. deciding: The estimate that it hangs on; None if there
+        is none. p: Corrected p-value; NaN if it was not tested. why_not: Why it could not be judged, as a clause; None
+        if it could. seeds_needed: Seeds that would probably decide an inconclusive one if all is as it seems, by which
+        seeds are given to
+            what is cheapest; None if it is decided or none would.
+        advice: What would decide it for those who ask; None if it is decided or that can't be known yet.
         fingerprints: The trials that it rests on.
         arms: Their arms.
-        equal: Whether the two arms were found equal, which is no verdict on which is better.
+        equal: Whether equality within the margin was shown, beside what the verdict says.
     """
 
     claim: Claim
@@ -58,6 +72,7 @@ class ClaimVerdict:
     p: float = math.nan
     why_not: str | None = None
     seeds_needed: int | None = None
+    advice: Advice | None = None
     fingerprints: tuple[str, ...] = ()
     arms: frozenset[int] = frozenset()
     equal: bool = False
@@ -65,7 +80,7 @@ class ClaimVerdict:
     @property
     def is_open(self) -> bool:
         """Whether it was tested, and nothing was found."""
-        return self.verdict == "inconclusive" and not self.equal and not math.isnan(self.p)
+        return self.verdict == "inconclusive" and not math.isnan(self.p)
 
 
 @dataclass(frozen=True)
@@ -91,20 +106,24 @@ class Judgement:
         evidence: What it was found in.
         pairs: Every comparison of two arms that was made, by the lower and the higher index.
         verdicts: One entry a claim, in the question's order.
+        winners: The arms of which one is the best with 95 % confidence (`grid.analysis.winners`).
+        looks: When the data was looked at.
     """
 
     evidence: Evidence
     pairs: dict[tuple[int, int], Finding]
     verdicts: tuple[ClaimVerdict, ...]
+    winners: frozenset[int] = frozenset()
+    looks: Looks = field(default_factory=Looks)
 
     def compared(self, first: int, second: int) -> Comparison | None:
         """The comparison of two arms; None if it was not made."""
         found = self.pairs.get((min(first, second), max(first, second)))
         if found is None:
             return None
-        needed = _seeds_needed(self.evidence, pair_hypothesis(first, second), found)
+        needed = _seeds_needed(self.evidence, pair_hypothesis(pair(first, second)), found)
         oriented = found if first < second else dataclasses.replace(found, direction=-found.direction)
-        return Comparison(estimate(self.evidence, difference(first, second)), oriented, needed)
+        return Comparison(estimate(self.evidence, pair(first, second)), oriented, needed)
 
     def is_better(self, first: int, second: int) -> bool:
         """Whether `first` was found better than `second` on test."""
@@ -112,19 +131,20 @@ class Judgement:
         return found is not None and found.direction == (1 if first < second else -1)
 
 
-def judge_study(evidence: Evidence, looks: Sequence[Sequence[int]] = ()) -> Judgement:
+def judge_study(evidence: Evidence, looks: Looks | None = None) -> Judgement:
     """Tests all claims and all pairs of arms of a study as one family."""
     study = evidence.study
     claims = [claim for claim in study.claims if not_comparable(claim, study) is None]
     hypotheses = [hypothesis_of(claim, evidence) for claim in claims]
     pairs = _pairs(evidence)
-    findings = judge(evidence, hypotheses, [pair_hypothesis(*arms) for arms in pairs], looks)
+    findings = judge(evidence, hypotheses, [pair_hypothesis(pair(*arms)) for arms in pairs], looks)
+    found = dict(zip(pairs, findings[len(claims) :], strict=True))
     judged = {
-        claim.name: _verdict(claim, hypothesis, finding, evidence)
+        claim.name: _verdict(claim, hypothesis, _uncontradicted(claim, hypothesis, finding, found), evidence)
         for claim, hypothesis, finding in zip(claims, hypotheses, findings[: len(claims)], strict=True)
     }
     verdicts = tuple(judged.get(claim.name) or _elsewhere(claim, study) for claim in study.claims)
-    return Judgement(evidence, dict(zip(pairs, findings[len(claims) :], strict=True)), verdicts)
+    return Judgement(evidence, found, verdicts, may_be_best(evidence, pairs, found, looks), looks or Looks())
 
 
 def not_comparable(claim: Claim, study: Study) -> str | None:
@@ -151,12 +171,38 @@ def _elsewhere(claim: Claim, study: Study) -> ClaimVerdict:
     return ClaimVerdict(claim, "not comparable", why_not=not_comparable(claim, study))
 
 
+def _uncontradicted(
+    claim: Claim, hypothesis: Hypothesis, finding: Finding, pairs: Mapping[tuple[int, int], Finding]
+) -> Finding:
+    """The finding on a claim without its direction if a finding on two of its arms says the opposite."""
+    if claim.best is None and (claim.better is None or (claim.better.by and finding.direction < 0)):
+        return finding
+    case = hypothesis.supports if finding.direction > 0 else hypothesis.contradicts
+    sides = [(demand.subject.arms, 1 if math.isinf(demand.high) else -1) for demand in case.demands]
+    opposed = (
+        pairs[min(arms), max(arms)].direction == -sign * (1 if arms[0] < arms[1] else -1)
+        for arms, sign in sides
+        if (min(arms), max(arms)) in pairs
+    )
+    bars = any(opposed) if finding.direction > 0 else bool(sides) and all(opposed)
+    return dataclasses.replace(finding, direction=0) if bars else finding
+
+
+def _word(claim: Claim, finding: Finding) -> Verdict:
+    if finding.equal and (finding.direction == 0 or (claim.best is not None and finding.direction < 0)):
+        return "practically equal"
+    return WORDS[finding.direction]
+
+
 def _verdict(claim: Claim, hypothesis: Hypothesis, finding: Finding, evidence: Evidence) -> ClaimVerdict:
     if not hypothesis.supports.groups:
         return ClaimVerdict(claim, "inconclusive", why_not=_nothing_to_test(claim, evidence))
+    verdict = _word(claim, finding)
     demands, against = hypothesis.supports.demands, hypothesis.contradicts.demands
+    if verdict == "practically equal":
+        demands = hypothesis.equal.demands
     met = p_values(evidence, [*demands, *against])
-    if finding.direction < 0:
+    if finding.direction < 0 and verdict != "practically equal":
         deciding = min(against, key=lambda demand: math.inf if math.isnan(met[demand]) else met[demand])
     else:  # what can't be tested is weaker than any that can
         deciding = max(demands, key=lambda demand: (math.isnan(met[demand]), met[demand]))
@@ -164,21 +210,32 @@ def _verdict(claim: Claim, hypothesis: Hypothesis, finding: Finding, evidence: E
     trials = [f for demand in demands for f in evidence.fingerprints(*demand.subject.arms)]
     return ClaimVerdict(
         claim=claim,
-        verdict=WORDS[finding.direction],
+        verdict=verdict,
         deciding=seen,
-        p=finding.p,
+        p=finding.p_equal if verdict == "practically equal" else finding.p,
         why_not=seen.why_not,
         seeds_needed=_seeds_needed(evidence, hypothesis, finding),
+        advice=_advice(evidence, hypothesis, finding, demands),
         fingerprints=tuple(dict.fromkeys(trials)),
         arms=frozenset(arm for demand in demands for arm in demand.subject.arms),
         equal=finding.equal,
     )
 
 
-def _seeds_needed(evidence: Evidence, hypothesis: Hypothesis, finding: Finding) -> int | None:
+def _advice(evidence: Evidence, hypothesis: Hypothesis, finding: Finding, demands: Sequence[Demand]) -> Advice | None:
+    seeds = _seeds_needed(evidence, hypothesis, finding, sure=True)
+    if seeds is None:
+        return None
+    arms = {arm for demand in demands for arm in demand.subject.arms}
+    added = {arm: max(seeds - len(evidence.seeds(arm)), 0) for arm in arms}
+    train_s = sum(number * evidence.train_s(arm) for arm, number in added.items())
+    return Advice(seeds, sum(added.values()), train_s)
+
+
+def _seeds_needed(evidence: Evidence, hypothesis: Hypothesis, finding: Finding, *, sure: bool = False) -> int | None:
     """Seeds that would probably settle what is open, in whatever way; None if nothing is, or no number would."""
     cases = (hypothesis.supports, hypothesis.contradicts, hypothesis.equal) if finding.is_open else ()
-    needed = (seeds_needed(evidence, case, finding.alpha) for case in cases)
+    needed = (seeds_needed(evidence, case, finding.alpha, sure=sure) for case in cases)
     return min((number for number in needed if number is not None), default=None)
 
 

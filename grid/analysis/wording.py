@@ -1,13 +1,20 @@
 """Findings in words, as they stand in the answer, the table of claims and the terminal."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
-from grid.analysis.family import Estimate
-from grid.analysis.inference import MAX_SEEDS
+from grid.analysis.estimates import Estimate
 from grid.analysis.verdicts import ClaimVerdict
-from grid.formats import number, percent, plural, quoted, signed
+from grid.formats import NOTHING, duration, number, percent, plural, quoted, signed
 from grid.questions.measures import MEASURES
 from grid.questions.study import Study
+
+OVER = {
+    "seeds": ", over seeds on these very images",
+    "images": ", over images for these very trainings",
+    "both": ", over seeds and images",
+}
 
 
 def verdict_in_words(verdict: ClaimVerdict, study: Study) -> str:
@@ -20,14 +27,16 @@ def verdict_in_words(verdict: ClaimVerdict, study: Study) -> str:
     assert seen.effect is not None
     corrected = "" if math.isnan(verdict.p) else f"; {p_in_words(verdict.p)} corrected"
     match seen.subject.kind:
-        case "difference":
+        case "difference" | "pair":
             if seen.effect.identical:
                 return f"{labels[0]} and {labels[1]} predict the same for every image, on every seed."
-            tie = "found equal within half a point, " if verdict.equal and verdict.verdict == "inconclusive" else ""
-            return f"{labels[0]} against {labels[1]}: {tie}{difference_in_words(seen)}{corrected}."
+            return f"{labels[0]} against {labels[1]}: {difference_in_words(seen)}{corrected}.{_little(verdict)}"
         case "delay":
             when = f"{number(abs(seen.effect.mean), 1)} epochs {'later' if seen.effect.mean > 0 else 'earlier'}"
             what = f"{labels[0]} comes to the same {MEASURES[seen.subject.measure].words} {when} than {labels[1]}"
+            if seen.interval is None and seen.effect.num_seeds > 1:
+                seeds = plural(seen.effect.num_seeds, "seed")
+                return f"{what}, as far as training went, on each of {seeds}; a coin a seed{corrected}."
             return f"{what}: {_interval(seen, 1)}{corrected}."
         case "roughness":
             size = number(100 * abs(seen.effect.mean), 1)
@@ -38,25 +47,34 @@ def verdict_in_words(verdict: ClaimVerdict, study: Study) -> str:
             value = level_in_words(float(seen.effect.mean), seen.subject.measure)
             scale = 1 if MEASURES[seen.subject.measure].is_loss else 100
             what = f"{labels[0]} is at {value} {MEASURES[seen.subject.measure].words}"
-            return f"{what}: {_interval(seen, scale)}{corrected}."
+            return f"{what}: {_interval(seen, scale)}{OVER[seen.subject.over]}{corrected}."
         case "fit":
             hits, of = round(seen.effect.mean * seen.effect.num_seeds), plural(seen.effect.num_seeds, "seed")
             return f"{labels[0]} is {seen.subject.measure} on {hits} of {of}{corrected}."
+
+
+def _little(verdict: ClaimVerdict) -> str:
+    """What a claim of a difference has to add where that was shown to be within the margin."""
+    if not verdict.equal:
+        return ""
+    if verdict.claim.best is not None:
+        return " No other value is better by half a point." if verdict.verdict == "practically equal" else ""
+    return " The difference is less than half a point."
 
 
 def advice_in_words(verdict: ClaimVerdict) -> str:
     """What would decide an inconclusive claim; empty if it is decided or that can't be said."""
     if verdict.verdict != "inconclusive" or verdict.deciding is None or verdict.deciding.effect is None:
         return ""
-    if verdict.equal:
-        return "More seeds would not matter: the difference is less than half a point."
     if verdict.deciding.effect.num_seeds < 2:
         return "Give it three seeds or more."
     if verdict.why_not is not None:
         return ""
-    if verdict.seeds_needed is None:
-        return f"Not even {MAX_SEEDS:,} seeds would decide it on this test set, if it is as it seems."
-    return f"About {verdict.seeds_needed:,} seeds would decide it, if it is as it seems."
+    if verdict.advice is None:
+        return "How many seeds would decide it can't be known yet; a few more would tell."
+    advice = verdict.advice
+    took = "" if math.isnan(advice.train_s) else f", {duration(advice.train_s)} of training"
+    return f"About {advice.seeds:,} seeds would decide it ({plural(advice.trials, 'more trial')}{took})."
 
 
 def difference_in_words(seen: Estimate) -> str:
@@ -69,6 +87,23 @@ def difference_in_words(seen: Estimate) -> str:
     decimals = 2 if any(0 < abs(value) < 0.1 for value in numbers) else 1
     low, high = (number(end, decimals) for end in numbers[1:])
     return f"{signed(numbers[0], decimals)} points on test, 95 % interval {low} to {high}, {seeds}"
+
+
+def pair_in_words(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """A row of `comparisons.parquet` as a line of a table: who, what was found, than whom, by how much, how sure."""
+    points, low, high = (
+        NOTHING if row[name] is None else signed(100 * row[name], 1) for name in ("difference", "low", "high")
+    )
+    return (
+        row["first_label"],
+        {"open": "not yet shown to differ", "untested": "not tested"}.get(row["finding"], row["finding"]),
+        row["second_label"],
+        points,
+        NOTHING if row["low"] is None else f"{low} to {high}",
+        NOTHING if row["p_corrected"] is None else p_in_words(row["p_corrected"]),
+        str(row["num_seeds"] or 0),
+        row["method"],
+    )
 
 
 def level_in_words(value: float, measure: str) -> str:

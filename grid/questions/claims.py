@@ -134,6 +134,9 @@ class LevelClaim(OfEachArm):
         within: and how far it may be from there.
         at_least: What it reaches.
         at_most: What it does not exceed.
+        over: What the interval speaks of: other `seeds` on these very test images, other `images` for these very
+            trainings, or `both`, which is what is meant if nothing is given. Of anything but test accuracy, right
+            answers image by image are not kept, so there it is `seeds`.
     """
 
     measure: FinalName
@@ -141,6 +144,7 @@ class LevelClaim(OfEachArm):
     within: float | None = Field(default=None, gt=0)
     at_least: float | None = Field(default=None, ge=0)
     at_most: float | None = Field(default=None, ge=0)
+    over: Literal["seeds", "images", "both"] | None = None
 
     @model_validator(mode="after")
     def _is_one_level(self) -> Self:
@@ -149,7 +153,14 @@ class LevelClaim(OfEachArm):
             raise ValueError("give about and within, or at_least, or at_most")
         if not MEASURES[self.measure].is_loss and max(*levels, self.within or 0) > 1:
             raise ValueError(f"{self.measure} is a fraction: 0.8 is 80 %")
+        if self.measure != "test_acc" and self.over in ("images", "both"):
+            raise ValueError(f"over: {self.over} is for test_acc; of {self.measure} only seeds can be judged")
         return self
+
+    @property
+    def judged_over(self) -> Literal["seeds", "images", "both"]:
+        """What its interval speaks of."""
+        return self.over or ("both" if self.measure == "test_acc" else "seeds")
 
 
 class CurveClaim(OfTwoArms, populate_by_name=True):
@@ -235,6 +246,9 @@ KINDS: dict[str, type[Statement]] = {
 def claims_hash(claims: Iterable[Claim]) -> str:
     """SHA-256, as hexadecimal digits, of what is claimed, whatever the order: proof of what stood there at the time."""
     content = [claim.model_dump(mode="json") for claim in sorted(claims, key=lambda claim: claim.name)]
+    for level in (claim["level"] for claim in content if claim["level"]):
+        if level["over"] is None:  # claims that were hashed before this could be said have the same hash
+            del level["over"]
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -77,6 +77,8 @@ class StudyPlan(Frozen):
         looks: Number of seeds of each arm when the data was looked at and more seeds were asked for, oldest first;
             empty if the number of seeds was fixed beforehand.
         screening: How the arms that have trials at full budget were chosen; None if all have.
+        shown: Number of seeds of each arm when verdicts were shown in a report, oldest first: whoever reads one and
+            then adds seeds looks again.
     """
 
     study: Study
@@ -84,6 +86,7 @@ class StudyPlan(Frozen):
     trials: tuple[PlannedTrial, ...]
     looks: tuple[tuple[Annotated[int, Field(ge=0)], ...], ...] = ()
     screening: Screening | None = None
+    shown: tuple[tuple[int, ...], ...] = ()
 
     def config(self, trial: PlannedTrial) -> TrainConfig:
         """What one of the trials trains."""
@@ -98,6 +101,18 @@ class StudyPlan(Frozen):
         """The plan after a look at all of its trials; to look again at the same ones is no other look."""
         seeds = self.num_seeds()
         return self if self.looks[-1:] == (seeds,) else self.model_copy(update={"looks": (*self.looks, seeds)})
+
+    def shown_at(self, num_seeds: Sequence[int]) -> "StudyPlan":
+        """The plan after a report on so many seeds of each arm; the same seeds again are no other look."""
+        seeds = tuple(num_seeds)
+        return self if seeds in self.shown else self.model_copy(update={"shown": (*self.shown, seeds)})
+
+    def remembering(self, earlier: "StudyPlan") -> "StudyPlan":
+        """The plan with what was shown of an earlier one of the same arms and data."""
+        if (self.data_fingerprint, self.study.arms) != (earlier.data_fingerprint, earlier.study.arms):
+            return self
+        kept = (*earlier.shown, *(seeds for seeds in self.shown if seeds not in earlier.shown))
+        return self.model_copy(update={"shown": kept})
 
     def with_seeds(self, num_seeds: Sequence[int]) -> "StudyPlan":
         """The plan with further trials at full budget, so that each arm has seeds 0 to its number."""

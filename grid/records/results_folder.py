@@ -7,6 +7,7 @@ results/ledger/…            every finished trial
        /*.html              pages; index.html first
 """
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,7 +55,11 @@ class ResultsFolder:
 
     def save_plans(self, plans: Sequence[StudyPlan]) -> None:
         """Keeps the plans, in place of earlier ones of the same studies."""
+        known = set(self._plan_names())
         for plan in plans:
+            if (name := f"{plan.study.name}.json") in known:
+                with contextlib.suppress(UserError):
+                    plan = plan.remembering(self._read_plan(name))
             self.studies.write(f"{plan.study.name}.json", plan.model_dump_json(indent=1).encode())
 
     def read_plans(self) -> list[StudyPlan]:

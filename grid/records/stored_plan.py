@@ -37,7 +37,7 @@ def read_plan(content: bytes) -> StudyPlan:
         raise ValueError(f"a trial of arm {max(named)}, where there are {num_arms} arms")
     if len({(trial.arm, trial.seed, trial.stage) for trial in plan.trials}) < len(plan.trials):
         raise ValueError("a trial is planned twice")
-    if any(len(look) != num_arms for look in plan.looks):
+    if any(len(look) != num_arms for look in (*plan.looks, *plan.shown)):
         raise ValueError("a look has not one number of seeds for each arm")
     return plan
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from grid.analysis.conclusion import Conclusion
+from grid.analysis.family import finding_word
 from grid.analysis.verdicts import ClaimVerdict
 from grid.analysis.wording import advice_in_words, verdict_in_words
 from grid.formats import unbroken
@@ -56,7 +57,7 @@ def _against(conclusion: Conclusion, arm: int, best: int) -> ForestRow:
         seen = (float(effect.mean), int(effect.num_seeds)) if effect else (None, 0)
         return ForestRow(label, seen[0], None, None, seen[1], "untested", why)
     finding = found.finding
-    direction = {1: "better", -1: "worse", 0: "equal" if finding.equal else "open"}[finding.direction]
+    direction = finding_word(finding)
     note = "by less than half a point" if finding.equal and finding.direction else ""
     mean, (low, high), seeds = float(found.seen.effect.mean), found.seen.interval, int(found.seen.effect.num_seeds)
     return ForestRow(label, mean, low, high, seeds, direction, note)

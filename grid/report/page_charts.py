@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from grid.analysis.family import MARGIN
+from grid.analysis.cases import MARGIN
 from grid.analysis.study_result import StudyResult
 from grid.formats import quoted
 from grid.report.charts import final_measures, heat_map, learning_curves
@@ -67,7 +67,8 @@ CHARTS: dict[str, Row] = {
     "final": Row(
         "Accuracy after the last epoch",
         lambda _: (
-            "Every arm, the highest validation accuracy on top. The bar is the 95 % interval of the mean over seeds."
+            "Every arm, the highest validation accuracy on top. The bar is the 95 % interval of the mean over seeds, "
+            "on these very images."
         ),
         lambda result: final_measures(result.summaries, result.trials, result.study),
     ),

@@ -1,5 +1,6 @@
 """From plans and ledger to what was found: tables, conclusions, pages. What a results folder holds is read here."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from grid.analysis.evidence import Evidence, gather
-from grid.analysis.study_result import StudyResult, study_results
+from grid.analysis.study_result import StudyResult, seeds_ended, study_results
 from grid.errors import UserError
 from grid.questions.claims import claims_hash
 from grid.questions.expansion import Winners
@@ -19,7 +20,7 @@ from grid.records.manifest import read_manifests
 from grid.records.plan import StudyPlan
 from grid.records.results_folder import ResultsFolder
 from grid.report.pages import write_report
-from grid.report.verdict_tables import VERDICTS, make_verdicts
+from grid.report.verdict_tables import COMPARISONS, VERDICTS, make_comparisons, make_verdicts
 from grid.tables.tables import EPOCHS, make_tables, make_trials, write_tables
 
 
@@ -31,8 +32,13 @@ def make_report(folder: ResultsFolder) -> Path:
     """
     plans = folder.read_plans()
     tables = make_tables(plans, folder.ledger)
+    trials = tables["trials"].to_pandas()
+    plans = [plan if plan.looks else plan.shown_at(seeds_ended(plan, trials)) for plan in plans]
     results = study_results(plans, tables)
+    with contextlib.suppress(OSError):  # where nothing can be written, that is said below
+        folder.save_plans([found.plan for found in results if found.conclusion.winners])
     tables["verdicts"] = make_verdicts(results)
+    tables["comparisons"] = make_comparisons(results)
     write_tables(tables, folder.files)
     return write_report(results, folder.files, _claims_histories(folder, plans))
 
@@ -42,23 +48,24 @@ def results_of(folder: ResultsFolder, plans: Sequence[StudyPlan]) -> list[StudyR
     return study_results(plans, make_tables(plans, folder.ledger))
 
 
-def read_verdicts(folder: ResultsFolder, study: str | None = None) -> list[dict[str, Any]]:
-    """Rows of `verdicts.parquet`, of all studies or of those whose name starts so.
+def read_verdicts(folder: ResultsFolder, study: str | None = None, *, pairs: bool = False) -> list[dict[str, Any]]:
+    """Rows of `verdicts.parquet` or `comparisons.parquet`, of all studies or of those whose name starts so.
 
     Raises:
         UserError: There is no such table, or no such study in it.
     """
-    name = "verdicts.parquet"
+    name, schema = ("comparisons.parquet", COMPARISONS) if pairs else ("verdicts.parquet", VERDICTS)
     path = folder.root / name
     try:
-        table = pq.read_table(pa.BufferReader(folder.files.read(name)), columns=VERDICTS.names)
-        rows: list[dict[str, Any]] = table.cast(VERDICTS).to_pylist()
+        table = pq.read_table(pa.BufferReader(folder.files.read(name)), columns=schema.names)
+        rows: list[dict[str, Any]] = table.cast(schema).to_pylist()
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path}: can't be read; make it with cifar-grid report --results {folder.root}") from error
     found = [row for row in rows if str(row["study"]).startswith(study or "")]
     if study and not found:
         names = ", ".join(dict.fromkeys(str(row["study"]) for row in rows)) or "none"
-        raise UserError(f"no claims of a study {study!r} in {path}; there are {names}")
+        what = "compared arms" if pairs else "claims"
+        raise UserError(f"no {what} of a study {study!r} in {path}; there are {names}")
     return found
 
 

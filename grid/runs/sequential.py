@@ -22,7 +22,7 @@ def next_num_seeds(num_seeds: int) -> int:
 def open_questions(conclusion: Conclusion) -> list[frozenset[int]]:
     """The arms that more seeds could still decide something about, the cheapest first.
 
-    That is what is claimed; or, if nothing is, the best arm and those that can't be told from it.
+    That is what is claimed; or, if nothing is, the best arm and the others that may be the best.
     """
     judgement, best = conclusion.judgement, conclusion.best
     found = [(verdict.seeds_needed, verdict.arms) for verdict in judgement.verdicts if verdict.is_open]

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from cifar_models.device import WORKER_ENVIRONMENT
-from tests.benchmarks import augmentation, calibration
+from tests.benchmarks import augmentation, calibration, moderated_pairs
 
 ROUNDS = 3
 
@@ -34,6 +34,7 @@ def main() -> None:
     print(f"  ratio {statistics.median(ratios):.2f} (from {min(ratios):.2f} to {max(ratios):.2f})", flush=True)
     augmentation.main()
     calibration.main()
+    moderated_pairs.main()
 
 
 if __name__ == "__main__":

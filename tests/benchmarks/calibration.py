@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
-from grid.analysis.family import MARGIN
+from grid.analysis.cases import MARGIN
 from grid.analysis.inference import ALPHA, Array, Effect, half_width
 from tests.grid.analysis.simulated import (
     WORLDS,

@@ -34,7 +34,7 @@ class Look(NamedTuple):
 LOOKS = {
     "better": Look("better", QUALITATIVE[2], "triangle-up"),
     "equal": Look("equal", QUALITATIVE[0], "diamond"),
-    "open": Look("can't be told apart", QUALITATIVE[1], "circle-open"),
+    "open": Look("not yet shown to differ", QUALITATIVE[1], "circle-open"),
     "worse": Look("worse", FAILURE, "triangle-down"),
     "untested": Look("not tested", NEUTRAL, "x-thin-open"),
 }

@@ -4,7 +4,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from grid.analysis.sensitivity import Kind, Sensitivity, Term
+from grid.analysis.sensitivity import Kind, Sensitivity, Term, shown
 from grid.formats import number, percent
 from grid.report.charts.style import NEUTRAL, QUALITATIVE, make_figure, note, plain
 
@@ -20,7 +20,7 @@ LOOKS: dict[Kind, tuple[str, str]] = {
 
 def axis_importance(sensitivity: Sensitivity) -> go.Figure | None:
     """Draws a bar a term, the largest on top and the seeds last; None if there is none."""
-    terms = sensitivity.terms
+    terms = shown(sensitivity.terms)
     if not terms:
         return None
     traces = [_bars(kind, terms) for kind in LOOKS if any(term.kind == kind for term in terms)]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from grid.analysis.family import MARGIN
+from grid.analysis.cases import MARGIN
 from grid.analysis.inference import ALPHA, POWER, Array, Effect, half_width, p_between, seeds_to_find
 from tests.grid.analysis.simulated import (
     WORLDS,

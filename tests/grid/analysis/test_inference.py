@@ -29,7 +29,6 @@ from grid.analysis.inference import (
     p_between,
     seed_effect,
     seeds_to_find,
-    shares,
 )
 
 SLEEP = ([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0], [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
@@ -48,11 +47,24 @@ GRAFTS = [
 """Yield at four pressures in six batches of resin. Source: Montgomery, Design and Analysis of Experiments, ch. 4."""
 
 sizes = st.floats(1e-4, 0.1)
-effects = st.builds(
-    Effect, mean=st.floats(-0.1, 0.1), seed_se=sizes, num_seeds=st.integers(2, 30), image_se=st.just(0.0) | sizes
+effects = st.tuples(st.floats(-0.1, 0.1), sizes, st.integers(2, 30), st.just(0.0) | sizes).map(
+    lambda parts: Effect(*parts)
 )
+accuracies = st.floats(0.05, 0.95)
+odds_effects = st.tuples(accuracies, sizes, accuracies, sizes, st.integers(3, 30), st.just(0.0) | sizes).map(
+    lambda parts: on_log_odds(*parts)
+)
+"""Differences of two arms on the log-odds scale; their errors are ten times those of accuracies."""
 p_values = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 patient = settings(deadline=None)
+
+
+def on_log_odds(
+    first: float, first_se: float, second: float, second_se: float, num_seeds: int, image_se: float
+) -> Effect:
+    """The difference of two accuracies with errors on the log-odds scale, ten times those given, and two more df."""
+    odds = (first, 10 * first_se, second, 10 * second_se)
+    return Effect(first - second, math.hypot(first_se, second_se), num_seeds, image_se, num_seeds + 1, *odds)
 
 
 def approval(both: int, first: int, second: int, neither: int) -> npt.NDArray[np.float64]:
@@ -158,7 +170,7 @@ def test_seeds_alone_give_students_p_value(seed: int, num_seeds: int, threshold:
     assert p_between(seed_effect(values), threshold, math.inf) == pytest.approx(p, rel=1e-6)
 
 
-@given(effect=effects, alpha=st.floats(1e-6, 0.9), threshold=st.floats(-0.2, 0.2))
+@given(effect=effects | odds_effects, alpha=st.floats(1e-6, 0.9), threshold=st.floats(-0.2, 0.2))
 @example(effect=Effect(0.01, 0.002, 2, 0.001), alpha=0.05, threshold=0.0)
 @patient
 def test_p_value_and_interval_agree(effect: Effect, alpha: float, threshold: float) -> None:
@@ -169,7 +181,7 @@ def test_p_value_and_interval_agree(effect: Effect, alpha: float, threshold: flo
     assert (p < alpha) == (not ends.low <= threshold <= ends.high)
 
 
-@given(effect=effects, threshold=st.floats(-0.2, 0.2), step=st.floats(0, 0.1))
+@given(effect=effects | odds_effects, threshold=st.floats(-0.2, 0.2), step=st.floats(0, 0.1))
 @patient
 def test_one_sided_p_values_sum_to_one_and_fall_with_the_distance(
     effect: Effect, threshold: float, step: float
@@ -178,10 +190,10 @@ def test_one_sided_p_values_sum_to_one_and_fall_with_the_distance(
     assert p_above(effect, threshold) <= p_above(effect, threshold + step) + 1e-12
 
 
-@given(effect=effects, low=st.floats(-0.1, 0), high=st.floats(0, 0.1))
+@given(effect=effects | odds_effects, low=st.floats(-0.1, 0), high=st.floats(0, 0.1))
 @patient
 def test_turning_the_sign_turns_everything(effect: Effect, low: float, high: float) -> None:
-    turned = effect._replace(mean=-effect.mean)
+    turned = effect.turned
     ends, turned_ends = interval(effect), interval(turned)
     assert ends is not None and turned_ends == pytest.approx((-ends.high, -ends.low))
     assert p_above(effect, low) == pytest.approx(float(p_below(turned, -low)))
@@ -201,20 +213,10 @@ def test_interval_widens_with_confidence_and_with_each_error(effect: Effect, alp
 @given(seed=st.integers(0, 10_000), shift=st.floats(-1, 1))
 def test_order_of_seeds_and_images_does_not_matter_nor_does_a_shift_of_all(seed: int, shift: float) -> None:
     d, rng = random_answers(seed), np.random.default_rng(seed)
-    mean, *errors = crossed_effect(d)
+    mean, *errors = crossed_effect(d)[:4]
     shuffled = rng.permutation(rng.permutation(d, axis=0), axis=1)
     for other, expected in ((shuffled, mean), (-d, -mean), (d + shift, mean + shift)):
-        assert list(crossed_effect(other)) == pytest.approx([expected, *errors], abs=1e-4)
-
-
-@given(groups=st.lists(st.integers(0, 30), max_size=5))
-def test_shares_give_every_group_the_same_and_sum_to_one(groups: list[int]) -> None:
-    weights = shares(groups)
-    filled = [size for size in groups if size]
-    assert len(weights) == sum(groups)
-    assert [part.sum() for part in np.split(weights, np.cumsum(filled)[:-1])] == pytest.approx(
-        [1 / len(filled)] * len(filled) if filled else [0]
-    )
+        assert list(crossed_effect(other)[:4]) == pytest.approx([expected, *errors], abs=1e-4)
 
 
 @given(num_looks=st.integers(0, 500), alpha=st.floats(0.001, 0.2))
@@ -265,8 +267,38 @@ def test_seeds_that_agree_by_luck_are_not_certain() -> None:
 
 def test_p_values_come_as_arrays_of_effects() -> None:
     several = Effect(np.array([0.01, 0.02, -0.01]), np.array([0.002, 0.0, 0.003]), np.array([2, 3, 5]), np.zeros(3))
-    singly = [p_above(Effect(*parts)) for parts in zip(*several, strict=True)]
+    singly = [p_above(Effect(*parts)) for parts in zip(*several[:4], strict=True)]
     assert p_above(several) == pytest.approx([float(p) for p in singly])
+
+
+@given(parts=st.tuples(accuracies, sizes, accuracies, sizes), alpha=st.floats(0.001, 0.5))
+def test_an_interval_on_the_log_odds_scale_never_leaves_what_is_possible(
+    parts: tuple[float, float, float, float], alpha: float
+) -> None:
+    ends = interval(on_log_odds(*parts, num_seeds=3, image_se=0.0), alpha)
+    assert ends is not None
+    # each arm's own distances are at most to 0 and to 1
+    assert -math.sqrt(2) + parts[0] - parts[2] <= ends.low <= parts[0] - parts[2] <= ends.high
+
+
+def test_the_interval_of_two_arms_on_the_log_odds_scale_by_hand() -> None:
+    # 90 % with an error of log-odds of 0.2, 50 % with one of 0.4; 4 degrees of freedom: t = 2.776445
+    effect = Effect(0.4, 0.1, 3, 0.0, 4.0, 0.9, 0.2, 0.5, 0.4)
+    first = [1 / (1 + math.exp(-(math.log(9) + sign * 2.776445 * 0.2))) for sign in (-1, 1)]
+    second = [1 / (1 + math.exp(-sign * 2.776445 * 0.4)) for sign in (-1, 1)]
+    low = 0.4 - math.hypot(0.9 - first[0], second[1] - 0.5)
+    high = 0.4 + math.hypot(first[1] - 0.9, 0.5 - second[0])
+    assert interval(effect) == pytest.approx((low, high), abs=1e-6)
+    assert interval(effect.turned) == pytest.approx((-high, -low), abs=1e-6)
+
+
+@given(effect=odds_effects)
+@patient
+def test_small_errors_of_log_odds_are_those_of_accuracies(effect: Effect) -> None:
+    odds = effect._replace(first_se=1e-6 * effect.first_se, second_se=1e-6 * effect.second_se)
+    slopes = [acc * (1 - acc) for acc in (effect.first_acc, effect.second_acc)]
+    plain = Effect(effect.mean, math.hypot(slopes[0] * odds.first_se, slopes[1] * odds.second_se), effect.num_seeds)
+    assert half_width(odds) == pytest.approx(float(half_width(plain._replace(image_se=odds.image_se, df=odds.df))))
 
 
 def test_p_values_of_many_comparisons_are_exact_far_out() -> None:
@@ -297,3 +329,23 @@ def test_no_number_of_seeds_shows_what_the_test_set_is_too_small_for() -> None:
 def test_finding_needs_more_seeds_for_less_error_and_at_least_one_more(effect: Effect, alpha: float) -> None:
     needed, sure = (seeds_to_find(effect, rate, 0, math.inf) for rate in (alpha, alpha / 2))
     assert (sure or MAX_SEEDS + 1) >= (needed or MAX_SEEDS + 1) > effect.num_seeds
+
+
+def test_a_promised_number_of_seeds_keeps_its_word_where_the_difference_is_half_a_point() -> None:
+    rng, alpha, spread = np.random.default_rng(5), 0.01, 0.005
+    for delta, num_seeds in ((0.005, 3), (0.005, 5), (0.0, 3)):
+        named, power = 0, []
+        for _ in range(300):
+            effect = seed_effect(rng.normal(delta, spread, num_seeds))
+            effect = effect if effect.mean > 0 else effect.turned
+            if p_above(effect) <= alpha:
+                continue
+            needed = seeds_to_find(effect, alpha, 0, math.inf, sure=True)
+            named += needed is not None
+            if needed is not None and delta:
+                t = stats.t.isf(alpha, needed - 1)
+                power.append(float(stats.nct.sf(t, needed - 1, delta / spread * math.sqrt(needed))))
+        if delta:
+            assert np.mean(power) >= 0.8 and named > 30
+        else:
+            assert named <= 0.12 * 300, "where nothing differs, hardly ever is a number named"

@@ -12,7 +12,7 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
 from cifar_models.config import OptimizerConfig, TrainConfig
-from grid.analysis.sensitivity import TIMES, Sensitivity, Term, axis_shares
+from grid.analysis.sensitivity import TIMES, Sensitivity, Term, axis_shares, shown
 from grid.questions.study import Arm, Axis, Study
 from tests.grid.constructed import catalogue_plan, small_study, trials_frame
 
@@ -217,3 +217,14 @@ def test_only_trials_that_are_ok_at_full_budget_count() -> None:
     everything = pd.concat([trials, others, diverged, elsewhere], ignore_index=True)
     assert axis_shares(everything, study) == axis_shares(trials, study)
     assert axis_shares(trials.drop(columns="stage"), study) == axis_shares(trials, study)
+
+
+def test_where_nothing_differs_no_axis_is_shown_as_important_in_more_than_five_of_a_hundred() -> None:
+    rng = np.random.default_rng(0)
+    wrong = large = 0
+    for _ in range(120):
+        found = shares((4, 5), rng.normal(0.8, 0.01, (20, 3)).tolist())
+        wrong += any(term.share > 0 for term in shown(found.terms) if term.kind != "seeds")
+        large += any(term.share > 0.1 for term in found.terms if term.kind != "seeds")
+        assert sum(term.share for term in shown(found.terms)) == pytest.approx(1)
+    assert wrong <= 12 < large, "the estimates alone would"

@@ -6,6 +6,7 @@ import pytest
 
 from grid.analysis.conclusion import conclude
 from grid.analysis.evidence import gather
+from grid.analysis.family import Looks
 from grid.analysis.verdicts import judge_study
 from grid.questions.claims import Claim
 from grid.questions.study import Study
@@ -49,7 +50,7 @@ def run_until_decided(trainings: Trainings) -> tuple[set[str], bool]:
         plan = plan.looked_at()
         trials = trials_of(plan, trainings)
         right = {t.fingerprint: trainings.right[t.arm, t.seed] for t in plan.trials}
-        conclusion = conclude(judge_study(gather(plan.study, trials, NO_EPOCHS, right), plan.looks), trials)
+        conclusion = conclude(judge_study(gather(plan.study, trials, NO_EPOCHS, right), Looks(plan.looks)), trials)
         judgement = conclusion.judgement
         verdicts |= {judgement.verdicts[0].verdict}
         found |= any(finding.direction for finding in judgement.pairs.values())

@@ -1,6 +1,6 @@
 """A question at one budget: every arm with its complete configuration, and the seeds that all arms share."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -58,6 +58,8 @@ class Study(Frozen):
         overrides: Fields that the user set for all arms of this run; the budget is not the profile's then.
         claims: What is claimed of the arms.
         answers: What the literature says of the question, apart from any run.
+        vary: What the seed draws besides initialisation, order and dropout: `split`, which images are trained on and
+            which are for validation. Without it, all trials share one split.
     """
 
     question: Name
@@ -71,10 +73,14 @@ class Study(Frozen):
     overrides: dict[str, Any] = {}
     claims: tuple[Claim, ...] = ()
     answers: tuple[Answer, ...] = ()
+    vary: tuple[Literal["split"], ...] = ()
 
     def config(self, arm: int, seed: int) -> TrainConfig:
         """What a trial of an arm trains: the only place where a seed enters a configuration."""
-        return self.arms[arm].config.model_copy(update={"seed": seed})
+        config = self.arms[arm].config.model_copy(update={"seed": seed})
+        if "split" not in self.vary:
+            return config
+        return config.model_copy(update={"data": config.data.model_copy(update={"split_seed": seed})})
 
     @property
     def name(self) -> str:

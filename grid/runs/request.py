@@ -77,6 +77,7 @@ class Request(DataRequest):
         seeds: Seeds an arm; the profile's if not given.
         settings: FIELD=VALUE for every arm, such as epochs=10; may be repeated.
         precision: Number format; auto takes bf16 where the hardware has it.
+        vary: What the seed draws too; split: which images are trained on and which are for validation.
         questions: Names in the catalogue or paths of files; the whole catalogue if empty.
         on_gpu: Whether trials run on GPUs, whatever this machine has; None to look.
     """
@@ -84,6 +85,7 @@ class Request(DataRequest):
     seeds: int | None = Field(default=None, ge=1, le=1000)
     settings: Annotated[tuple[str, ...], Parameter(name="--set", metavar="FIELD=VALUE", show_default=False)] = ()
     precision: Literal["auto", "bf16", "fp32"] = "auto"
+    vary: Literal["split"] | None = None
     questions: Annotated[tuple[str, ...], Parameter(parse=False)] = ()
     on_gpu: Annotated[bool | None, Parameter(parse=False)] = None
 
@@ -123,7 +125,7 @@ class Request(DataRequest):
         precision = self.precision if self.precision != "auto" else native_precision(self.on_gpu)
         if self.precision != "auto":
             overrides["precision"] = self.precision
-        return [
+        studies = [
             make_study(
                 question,
                 self.profile,
@@ -137,6 +139,11 @@ class Request(DataRequest):
             )
             for question in questions
         ]
+        if self.vary is None:
+            return studies
+        if any(arm.config.data.test_size is not None for study in studies for arm in study.arms):
+            raise UserError("--vary split: with data.test_size set, each seed would be tested on images of its own")
+        return [study.model_copy(update={"vary": (self.vary,)}) for study in studies]
 
     def plans(self, questions: Sequence[SourcedQuestion], winners: Winners | None = None) -> "list[StudyPlan]":
         """Every trial of the studies; reads the data set's bytes, and fetches it first where it has to.

@@ -3,6 +3,7 @@ from pathlib import Path
 from cifar_models.config import TrainConfig
 from grid.records.fingerprint import fingerprint
 from grid.records.plan import count, make_plan, new_trials
+from tests.grid.constructed import small_study
 from tests.grid.questions.test_question import HEAD, study, write
 
 
@@ -56,3 +57,12 @@ def test_a_grown_axis_keeps_the_old_trials(tmp_path: Path) -> None:
     grown = make_plan(study(write(tmp_path, HEAD + "cells:\n  - product: {optimizer.lr: [0.05, 0.1]}\n")), "data")
     settled = {trial.fingerprint for trial in small.trials}
     assert [config.optimizer.lr for config in new_trials([grown], settled).values()] == [0.05, 0.05]
+
+
+def test_the_seed_draws_the_split_too_where_that_is_asked_for() -> None:
+    study = small_study()
+    plain, varied = (make_plan(s, "data") for s in (study, study.model_copy(update={"vary": ("split",)})))
+    assert {plain.config(trial).data.split_seed for trial in plain.trials} == {0}
+    assert [varied.config(trial).data.split_seed for trial in varied.trials] == [t.seed for t in varied.trials]
+    same = [a.fingerprint == b.fingerprint for a, b in zip(plain.trials, varied.trials, strict=True)]
+    assert same == [trial.seed == 0 for trial in plain.trials], "the first seed has the split that all share"

@@ -163,6 +163,7 @@ def report(*, results: Results = RESULTS) -> None:
     """Makes tables and pages anew from the ledger; needs neither torch nor Ray."""
     from grid.records.lock import held_lock
     from grid.records.results_folder import ResultsFolder
+    from grid.report.answers import answer_lines
     from grid.report.pipeline import make_report
 
     folder = ResultsFolder(results)
@@ -170,7 +171,10 @@ def report(*, results: Results = RESULTS) -> None:
     with contextlib.suppress(UserError), held_lock(results, shlex.join(sys.argv)):  # a run at work there does it itself
         for damaged in folder.set_aside_damaged():
             out.print(one_line(damaged), markup=False)
-    out.print(f"Report: {make_report(folder).resolve()}")
+    index, found = make_report(folder)
+    for line in answer_lines(found):
+        out.print(line, markup=False, soft_wrap=False)
+    out.print(f"\nReport: {index.resolve()}", markup=False)
 
 
 @app.command

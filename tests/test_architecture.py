@@ -36,6 +36,7 @@ def test_models_know_nothing_of_the_grid(path: Path) -> None:
         "report.samples",
         "report.pages",
         "records.results_folder",
+        "report.answers",
         "report.pipeline",
         "runs.session",
         "cli",

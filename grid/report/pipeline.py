@@ -24,8 +24,11 @@ from grid.report.verdict_tables import COMPARISONS, VERDICTS, make_comparisons, 
 from grid.tables.tables import EPOCHS, make_tables, make_trials, write_tables
 
 
-def make_report(folder: ResultsFolder) -> Path:
-    """Makes all tables and pages of a results folder anew from its plans and ledger; returns the index page.
+def make_report(folder: ResultsFolder) -> tuple[Path, list[StudyResult]]:
+    """Makes all tables and pages of a results folder anew from its plans and ledger.
+
+    Returns:
+        The index page, and what each study found.
 
     Raises:
         UserError: There are no plans, or something can't be read.
@@ -40,7 +43,7 @@ def make_report(folder: ResultsFolder) -> Path:
     tables["verdicts"] = make_verdicts(results)
     tables["comparisons"] = make_comparisons(results)
     write_tables(tables, folder.files)
-    return write_report(results, folder.files, _claims_histories(folder, plans))
+    return write_report(results, folder.files, _claims_histories(folder, plans)), results
 
 
 def results_of(folder: ResultsFolder, plans: Sequence[StudyPlan]) -> list[StudyResult]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from cifar_models.data import Dataset
+from grid.analysis.study_result import StudyResult
 from grid.errors import QuestionError, one_line
 from grid.execution.interrupt import stop_main_thread, stoppable
 from grid.execution.progress import ProgressDisplay, RunState
@@ -24,6 +25,7 @@ from grid.records.manifest import RunLog, recorded_run
 from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
 from grid.records.results_folder import ResultsFolder
 from grid.records.status import RETRIED
+from grid.report.answers import answer_lines
 from grid.report.pipeline import best_trials, find_winners, make_report, results_of
 from grid.report.samples import samples_are_missing, write_samples
 from grid.runs.method import Method
@@ -83,8 +85,9 @@ class Session:
             if self.method.keep_weights == "best" and self._all_ended():
                 self._keep_best_weights()
             self._say(*self.folder.set_aside_damaged())
-            index = make_report(self.folder)
+            index, results = make_report(self.folder)
             complete = self._print_outcome() and answered
+            self._print_answers(results)
             if self._log is not None and not complete:
                 self._log.outcome = "interrupted" if self.interrupted else "failed"
         return index, complete
@@ -263,6 +266,12 @@ class Session:
         for problem in problems:
             if problem is not None:
                 self.out.print(one_line(problem), markup=False)
+
+    def _print_answers(self, results: Sequence[StudyResult]) -> None:
+        """Says what each question of this run found."""
+        for line in answer_lines(found for found in results if found.study.name in self.plans):
+            self.out.print(line, markup=False, soft_wrap=False)
+        self.out.print()
 
     def _print_outcome(self) -> bool:
         """Says how the trials ended; returns whether each has a result."""

@@ -168,7 +168,7 @@ def test_the_index_links_to_pages_whatever_their_names(hostile: Path) -> None:
 def test_a_figure_can_not_end_its_script_and_is_json(hostile: Path) -> None:
     (page,) = (p.read_text(encoding="utf-8") for p in hostile.glob("*.html") if p.name != "index.html")
     figures = re.findall(r'<script type="application/json" data-figure="[\w-]+">(.*?)</script>', page, re.DOTALL)
-    assert len(figures) == 5
+    assert figures
     assert all("<" not in figure and json.loads(figure)["data"] for figure in figures)
 
 

@@ -1,0 +1,29 @@
+"""The last lines of a run: what was asked, what was found, how the claims stand."""
+
+from pathlib import Path
+
+from grid.analysis.study_result import study_results
+from grid.questions.claims import Claim
+from grid.report.answers import answer_lines
+from grid.tables.tables import make_tables
+from tests.grid.analysis.known_truth import fill, known_plan
+
+
+def test_each_study_ends_with_its_question_its_answer_and_its_verdicts(tmp_path: Path) -> None:
+    pairs = {"a-over-b": ("A", "B"), "b-over-a": ("B", "A")}
+    claims = [
+        Claim.model_validate({"name": name, "says": name, "source": "a test", "better": {"arm": arm, "than": than}})
+        for name, (arm, than) in pairs.items()
+    ]
+    plan = known_plan(claims=claims)
+    results = study_results([plan], make_tables([plan], fill(plan, tmp_path)))
+    blank, asked, answer, verdicts = answer_lines(results)
+    assert blank == ""
+    assert asked == f"{plan.study.title} ({plan.study.name})"
+    assert answer == f"  {results[0].conclusion.sentence}"
+    assert verdicts == "  Claims: 1 reproduced, 1 refuted"
+
+
+def test_a_study_without_claims_has_no_line_of_verdicts(tmp_path: Path) -> None:
+    plan = known_plan()
+    assert len(answer_lines(study_results([plan], make_tables([plan], fill(plan, tmp_path))))) == 3

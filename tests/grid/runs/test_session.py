@@ -48,7 +48,8 @@ def trials_of(results: Path) -> list[dict[str, object]]:
 
 def test_further_seeds_go_only_to_what_is_open(tmp_path: Path) -> None:
     results = tmp_path / "results"
-    arguments = (question(tmp_path, "tiny", TINY), "--until-decided", "--max-trials", "4", "--results", results)
+    budget = ("--seeds", "3", "--until-decided", "--max-trials", "4")
+    arguments = (question(tmp_path, "tiny", TINY), *budget, "--results", results)
     done = command("run", *arguments)
     assert done.returncode == 0, done.stderr + done.stdout
     assert "look 1 at 3 seeds" in done.stdout and "look 2 at 5 seeds" in done.stdout

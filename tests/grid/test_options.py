@@ -72,9 +72,9 @@ def test_values_come_to_the_models_as_they_were_typed(monkeypatch: pytest.Monkey
     assert resources.weights_dir == Path("/home/someone/weights")
     assert got["results"] == Path("/home/someone/results")
     assert resources.checkpoints == "-odd"
-    assert resources.share("resnet50", False) == Share(cpus=4, gpus=1)
-    assert resources.share("resnext50", False) == Share(cpus=2, gpus=0.5)
-    assert resources.share("densenet121", False) == Share(cpus=1, gpus=0.25)
+    assert resources.share("resnet50") == Share(cpus=4, gpus=1)
+    assert resources.share("resnext50") == Share(cpus=2, gpus=0.5)
+    assert resources.share("densenet121") == Share(cpus=1, gpus=0.25)
     assert (method.until_decided, method.max_trials, resources.max_trials) == (True, 7, 2)
     assert request.of(("q2",), resources).on_gpu is True
 

@@ -7,6 +7,7 @@ measured in a process of its own, as it would really run: ours with the environm
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ def random_images(num_images: int) -> tuple[np.ndarray, np.ndarray]:
     return generator.randint(0, 256, (num_images, 3, 32, 32)).astype(np.uint8), np.arange(num_images) % 10
 
 
-class PilImages(Dataset):
+class PilImages(Dataset[Any]):
     """Images as torchvision's data sets give them."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:

@@ -8,6 +8,7 @@ from cifar_models.optimizers import build_optimizer, l1_penalty
 
 def test_defaults_are_the_reports_final_setting() -> None:
     config = TrainConfig()
+    assert isinstance(config.model, ResidualCNNConfig)
     assert config.model.filters == (64,)
     assert (config.model.layers_per_block, config.model.pool_every) == (4, 2)
     assert (config.model.hidden_layer_count, config.model.hidden_layer_size) == (4, 120)

@@ -106,7 +106,7 @@ def test_one_cycle_rises_to_the_rate_and_falls_to_almost_nothing() -> None:
 def test_l1_is_the_factor_times_the_sum_of_absolute_values() -> None:
     parameters = [nn.Parameter(torch.tensor([1.0, -2.0])), nn.Parameter(torch.tensor([[0.5], [-4.0]]))]
     penalty = l1_penalty(parameters, 0.1)
-    penalty.backward()  # type: ignore[no-untyped-call]
+    penalty.backward()
     assert penalty.item() == pytest.approx(0.75)
     assert parameters[0].grad is not None
     assert parameters[0].grad.tolist() == pytest.approx([0.1, -0.1])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cifar_models.config import PublishedConfig, ResidualCNNConfig
+from cifar_models.config import PublishedConfig, PublishedName, ResidualCNNConfig
 from cifar_models.models import build_model, count_parameters
 from cifar_models.published import BATCH_NORM_MOMENTUM, FAMILIES, input_statistics
 from cifar_models.weights import WeightsError
@@ -206,11 +206,12 @@ def test_random_weights_have_no_normalisation_of_their_own() -> None:
 def test_the_normalisation_is_torchvisions() -> None:
     from torchvision.models import DenseNet121_Weights, ResNet50_Weights, ResNeXt50_32X4D_Weights
 
-    for architecture, weights in (
+    theirs: tuple[tuple[PublishedName, Any], ...] = (
         ("resnet50", ResNet50_Weights.IMAGENET1K_V2),
         ("resnext50", ResNeXt50_32X4D_Weights.IMAGENET1K_V2),
         ("densenet121", DenseNet121_Weights.IMAGENET1K_V1),
-    ):
+    )
+    for architecture, weights in theirs:
         preset, family = weights.transforms(), FAMILIES[architecture]
         assert [255 * value for value in preset.mean] == list(family.mean_C)
         assert [255 * value for value in preset.std] == list(family.std_C)
@@ -225,7 +226,7 @@ def test_a_missing_package_is_one_line_that_says_what_to_install(monkeypatch: py
 def test_the_reports_network_and_lite0_are_built_without_torchvision() -> None:
     code = """
 import sys
-from cifar_models.config import PublishedConfig, ResidualCNNConfig
+from cifar_models.config import PublishedConfig, PublishedName, ResidualCNNConfig
 from cifar_models.models import build_model
 build_model(ResidualCNNConfig(), 10)
 build_model(PublishedConfig(architecture="efficientnet_lite0", weights="imagenet"), 10)

@@ -30,8 +30,8 @@ def striped_images(num_images: int, seed: int) -> tuple[np.ndarray[Any, Any], np
 
 
 def make_split(num_train: int = 96) -> Split:
-    parts = [striped_images(size, seed) for seed, size in enumerate((num_train, 30, 30))]
-    return Split(*[array for part in parts for array in part], num_classes=3)
+    train, val, test = (striped_images(size, seed) for seed, size in enumerate((num_train, 30, 30)))
+    return Split(*train, *val, *test, num_classes=3)
 
 
 def make_config(**changes: Any) -> TrainConfig:
@@ -219,12 +219,12 @@ def test_first_step_is_that_of_a_plain_loop() -> None:
     x = torch.tensor(data.train_images).float()
     mean, std = x.mean((0, 2, 3), keepdim=True), x.std((0, 2, 3), keepdim=True, unbiased=False)
     loss = torch.nn.functional.cross_entropy(model((x - mean) / std), torch.tensor(data.train_labels))
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     assert epochs[0].train_loss == pytest.approx(loss.item(), rel=1e-5)
     with torch.no_grad():
         for parameter in model.parameters():
             assert parameter.grad is not None
-            parameter -= 0.1 * parameter.grad
+            parameter.sub_(0.1 * parameter.grad)
         logits = model((torch.tensor(data.test_images).float() - mean) / std)
     expected = torch.nn.functional.cross_entropy(logits, torch.tensor(data.test_labels)).item()
     assert test is not None

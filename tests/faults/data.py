@@ -66,7 +66,16 @@ def _read(name: str, layout: str) -> Callable[[Case], None]:
             train, test = eval((case.sound.question.parent / "data" / "checksums").read_text())
             published = cifar.CIFAR10.__class__(**{**vars(cifar.CIFAR10), "train_batches": train, "test_batches": test})
             SOURCES["cifar10"] = replace(SOURCES["cifar10"], find=partial(find_cifar, published))
-        arguments = ("run", f"{NAME}.yaml", "--seeds", "1", "--gpus-per-trial", "0", "--set", "data.train_size=20")
+        arguments: tuple[str, ...] = (
+            "run",
+            f"{NAME}.yaml",
+            "--seeds",
+            "1",
+            "--gpus-per-trial",
+            "0",
+            "--set",
+            "data.train_size=20",
+        )
         arguments += ("--set", "data.test_size=5", "--set", "batch_size=10", "--dataset", name, "--data-dir", "data")
         run = command(*in_results(*arguments))
 

@@ -81,8 +81,10 @@ def call(what: Callable[[], object], surroundings: Surroundings, limits: Limits)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
     code = os.waitstatus_to_exitcode(status)
-    printed = [path.read_bytes().decode(errors="backslashreplace") if path.exists() else "" for path in (out, err)]
-    return Ended(code, hung, *printed, time.monotonic() - begun)
+    said, complained = (
+        path.read_bytes().decode(errors="backslashreplace") if path.exists() else "" for path in (out, err)
+    )
+    return Ended(code, hung, said, complained, time.monotonic() - begun)
 
 
 def _be_the_child(what: Callable[[], object], where: Surroundings, limits: Limits, out: Path, err: Path) -> None:
@@ -93,7 +95,7 @@ def _be_the_child(what: Callable[[], object], where: Surroundings, limits: Limit
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), descriptor)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8") for number in (1, 2))  # noqa: SIM115
-        sys.stderr.reconfigure(errors="backslashreplace")  # type: ignore[attr-defined]
+        sys.stderr.reconfigure(errors="backslashreplace")
         os.environ.update(where.environment)
         os.chdir(where.folder)
         if where.powerless:

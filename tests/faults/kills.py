@@ -32,7 +32,8 @@ def results(options: Any, scratch: Path) -> Iterator[Result]:
     rng = random.Random(options.seed)
 
     def share(number: int) -> int:
-        return min(max(1, round(options.scale * number)), options.count or number)
+        wanted, most = round(float(options.scale) * number), int(options.count or number)
+        return min(max(1, wanted), most)
 
     signals = [*islice(SIGNALS, share(20)), *islice(SIGNALS, 20, 20 + min(12, 3 * share(4)))]
     if options.name == ONLY_KILLED:
@@ -96,7 +97,7 @@ class Kills:
             else:
                 os.kill(run.process.pid, signum)
                 if signum == signal.SIGINT:
-                    run.wait_until(lambda run=run: "press Ctrl-C again" in run.printed())
+                    run.wait_until_printed("press Ctrl-C again")
                     if run.process.poll() is None:
                         os.kill(run.process.pid, signum)
             self.judge_end(run, result, signum)

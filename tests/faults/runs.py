@@ -77,6 +77,10 @@ class Run:
                 known, since = now, time.monotonic()
         return self.process.poll() is None
 
+    def wait_until_printed(self, text: str) -> bool:
+        """Waits for what the run will say; whether it said so while the driver was at work."""
+        return self.wait_until(lambda: text in self.printed())
+
     def end(self) -> int | None:
         """Waits for the driver's end; its exit code, or None if it had to be killed."""
         self.wait_until(lambda: self.process.poll() is not None)

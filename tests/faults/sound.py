@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import ray
 from ray import tune
@@ -23,11 +22,13 @@ import grid.execution.ray_cluster as ray_cluster
 from cifar_models.data import Dataset
 from grid.cli import main
 from grid.execution.checkpoints import CheckpointStore
+from grid.execution.progress import ProgressDisplay
 from grid.execution.resources import Resources
 from grid.execution.schedule import Job, Schedule
 from grid.execution.trial import Recorder, run_trial
 from grid.records.files import Folder
 from grid.records.ledger import Ledger
+from grid.records.lock import Fence
 from grid.records.plan import StudyPlan
 
 QUESTION = """
@@ -92,7 +93,7 @@ def make_sound(folder: Path) -> Sound:
     shutil.rmtree(trial_folder(results, last.fingerprint))
     job = Job(fingerprint=last.fingerprint, config=plan.config(last), until_epoch=1)
     dataset = launch_dataset()
-    train_job(job, dataset, ledger, Resources(checkpoint_interval_s=0), keep_weights=False)
+    train_job(job, dataset, ledger, Resources(checkpoint_interval_s=0))
     (manifest,) = (results / "runs").iterdir()
     renamed = manifest.read_text().replace(manifest.stem, MANIFEST)
     manifest.rename(manifest.with_stem(MANIFEST)).write_text(renamed)
@@ -148,7 +149,7 @@ def command(*arguments: str) -> Callable[[], None]:
 def train_without_ray() -> None:
     """From now on, what a run would ask of Ray is done in this process."""
     tune.report = lambda *_, **__: None
-    ray.get = lambda value: value
+    ray.get = lambda value: value  # type: ignore[assignment]
     ray_cluster.ray_cluster = _nothing
     launch.train_all = train_all
     nodes.node_facts = lambda: []
@@ -164,27 +165,36 @@ def train_all(
     dataset: Dataset,
     ledger: Ledger,
     resources: Resources,
-    display: Any,
+    display: ProgressDisplay,
     *,
     keep_weights: bool = False,
+    fence: Fence | None = None,
 ) -> bool:
     """What `grid.execution.launch.train_all` does, one trial after the other."""
     while not schedule.is_done() and (job := schedule.next_job()):
-        train_job(job, dataset, ledger, resources, keep_weights=keep_weights)
+        train_job(job, dataset, ledger, resources, keep_weights=keep_weights, fence=fence)
         record = ledger.read([job.fingerprint])[job.fingerprint]
         schedule.job_ended(job.fingerprint, record.status, [epoch.val_acc for epoch in record.epochs])
     return True
 
 
-def train_job(job: Job, dataset: Dataset, ledger: Ledger, resources: Resources, *, keep_weights: bool) -> None:
+def train_job(
+    job: Job,
+    dataset: Dataset,
+    ledger: Ledger,
+    resources: Resources,
+    *,
+    keep_weights: bool = False,
+    fence: Fence | None = None,
+) -> None:
     """Trains, and commits, as a worker and the recorder would.
 
     Raises:
         OSError: It could not be committed.
     """
-    recorder = Recorder(Ledger(ledger.files.absolute()))
+    recorder = Recorder(Ledger(ledger.files.absolute()), fence)
     run_trial(
-        {"job": job.model_dump_json(), "share": resources.share("", False).model_dump_json()},
+        {"job": job},
         dataset=dataset,
         recorder=SimpleNamespace(commit=SimpleNamespace(remote=recorder.commit)),
         store=CheckpointStore(resources.checkpoints or ledger.files.beside("checkpoints")),

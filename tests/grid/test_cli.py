@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 def command(*arguments: object, cwd: Path | None = None, script: bool = False) -> subprocess.CompletedProcess[str]:
     entry = [str(ROOT / "grid" / "run.py")] if script else ["-c", "from grid.cli import main; main()"]
     return subprocess.run(
-        [sys.executable, *entry, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=120
+        [sys.executable, *entry, *map(str, arguments)], cwd=cwd, capture_output=True, text=True, timeout=600
     )
 
 

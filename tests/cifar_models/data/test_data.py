@@ -36,7 +36,7 @@ REAL_DATA = os.environ.get("CIFAR_GRID_TEST_DATA")
 # Fingerprints ---------------------------------------------------------------------------------------------------
 
 
-def test_fingerprint_is_the_same_wherever_the_data_lies_and_is_the_loaded_ones(tmp_path):
+def test_fingerprint_is_the_same_wherever_the_data_lies_and_is_the_loaded_ones(tmp_path: Path) -> None:
     write_cifar10_parquet(tmp_path / "here")
     shutil.copytree(tmp_path / "here", tmp_path / "there" / "plain_text")
     here = data_fingerprint("cifar10", tmp_path / "here")
@@ -44,7 +44,7 @@ def test_fingerprint_is_the_same_wherever_the_data_lies_and_is_the_loaded_ones(t
     assert len(here) == 64
 
 
-def test_fingerprint_changes_with_a_byte_a_name_a_division_and_a_layout(tmp_path):
+def test_fingerprint_changes_with_a_byte_a_name_a_division_and_a_layout(tmp_path: Path) -> None:
     write_class_folders(tmp_path, {"a": 5, "b": 5})
     seen = [data_fingerprint("folder", tmp_path)]
     (tmp_path / "a" / "000.png").write_bytes((tmp_path / "a" / "000.png").read_bytes() + b"\0")
@@ -60,7 +60,7 @@ def test_fingerprint_changes_with_a_byte_a_name_a_division_and_a_layout(tmp_path
     assert len(set(seen)) == len(seen)
 
 
-def test_fingerprint_decodes_no_image(tmp_path):
+def test_fingerprint_decodes_no_image(tmp_path: Path) -> None:
     for part in ("train", "test"):
         write_parquet(tmp_path / f"{part}-0.parquet", [b"no image"], [0])
     data_fingerprint("cifar10", tmp_path)
@@ -68,7 +68,7 @@ def test_fingerprint_decodes_no_image(tmp_path):
         load("cifar10", tmp_path)
 
 
-def test_planning_imports_neither_torch_nor_scikit_learn_nor_pyarrow():
+def test_planning_imports_neither_torch_nor_scikit_learn_nor_pyarrow() -> None:
     program = (
         "import sys; from cifar_models.data import data_fingerprint; data_fingerprint('digits', None); "
         "print(*{'torch', 'sklearn', 'pyarrow', 'pandas', 'ray'} & set(sys.modules))"
@@ -82,7 +82,7 @@ def test_planning_imports_neither_torch_nor_scikit_learn_nor_pyarrow():
 
 
 @pytest.mark.parametrize("below", ["", "data", "plain_text", "cifar10", "cifar10/plain_text"])
-def test_parquet_is_found_where_the_hub_puts_it(tmp_path, below):
+def test_parquet_is_found_where_the_hub_puts_it(tmp_path: Path, below: str) -> None:
     write_cifar10_parquet(tmp_path / below)
     dataset = load("cifar10", tmp_path)
     assert dataset.train_images.shape == (40, 3, 32, 32)
@@ -91,13 +91,15 @@ def test_parquet_is_found_where_the_hub_puts_it(tmp_path, below):
 
 
 @pytest.mark.parametrize("named", ["", "cifar-10-batches-py"])
-def test_batches_are_found_in_their_folder_and_are_preferred(tmp_path, monkeypatch, named):
+def test_batches_are_found_in_their_folder_and_are_preferred(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
     publish(monkeypatch, write_batches(tmp_path / "cifar-10-batches-py"))
     write_cifar10_parquet(tmp_path)
     assert len(load("cifar10", tmp_path / named).train_images) == 100
 
 
-def test_cifars_in_one_folder_are_not_taken_for_each_other(tmp_path):
+def test_cifars_in_one_folder_are_not_taken_for_each_other(tmp_path: Path) -> None:
     write_cifar10_parquet(tmp_path / "cifar10")
     write_parquet(tmp_path / "cifar100" / "train-0.parquet", map(encoded, noise(1)), [99], label="fine_label")
     write_parquet(tmp_path / "cifar100" / "test-0.parquet", map(encoded, noise(1)), [98], label="fine_label")
@@ -105,13 +107,15 @@ def test_cifars_in_one_folder_are_not_taken_for_each_other(tmp_path):
     assert len(load("cifar10", tmp_path).classes) == 10
 
 
-def test_cifar_that_is_not_there_is_downloaded_once_into_the_default_folder(tmp_path, monkeypatch):
+def test_cifar_that_is_not_there_is_downloaded_once_into_the_default_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     published = write_batches(tmp_path / "elsewhere")
     publish(monkeypatch, published)
     downloads = []
 
-    def fake_download(cifar, data_dir):
+    def fake_download(cifar: Cifar, data_dir: Path) -> None:
         downloads.append(data_dir)
         shutil.copytree(tmp_path / "elsewhere", data_dir / cifar.batches_folder)
 
@@ -121,7 +125,7 @@ def test_cifar_that_is_not_there_is_downloaded_once_into_the_default_folder(tmp_
     assert downloads == [Path("data")]
 
 
-def test_download_can_be_forbidden(tmp_path, monkeypatch):
+def test_download_can_be_forbidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cifar_models.data.sources, "download_cifar", lambda *_: pytest.fail("downloaded"))
     for use in (load, data_fingerprint):
         with pytest.raises(
@@ -131,7 +135,9 @@ def test_download_can_be_forbidden(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "folder"])
-def test_folder_that_was_named_but_is_not_there_is_an_error_not_a_download(tmp_path, monkeypatch, name):
+def test_folder_that_was_named_but_is_not_there_is_an_error_not_a_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setattr(cifar_models.data.sources, "download_cifar", lambda *_: pytest.fail("downloaded"))
     with pytest.raises(DataError, match=r"--data-dir .*missing does not exist"):
         load(name, tmp_path / "missing")
@@ -141,17 +147,17 @@ def test_folder_that_was_named_but_is_not_there_is_an_error_not_a_download(tmp_p
     assert not (tmp_path / "missing").exists()
 
 
-def test_wrong_requests_are_one_line():
+def test_wrong_requests_are_one_line() -> None:
     with pytest.raises(DataError, match="there is no data set 'mnist'; there are digits, cifar10, cifar100, folder"):
         load("mnist", None)
     with pytest.raises(DataError, match="say where it is with --data-dir DIR"):
         load("folder", None)
 
 
-def test_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+def test_file_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_class_folders(tmp_path, {"a": 5, "b": 5})
 
-    def refuse(self, *_):
+    def refuse(self: Path, *_: object) -> None:
         raise PermissionError(13, "Permission denied", str(self))
 
     monkeypatch.setattr(Path, "open", refuse)
@@ -164,7 +170,7 @@ def test_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not REAL_DATA, reason="CIFAR_GRID_TEST_DATA names no folder with CIFAR-10")
-def test_real_cifar10_is_what_was_published():
+def test_real_cifar10_is_what_was_published() -> None:
     dataset = load("cifar10", Path(REAL_DATA or ""), download=False)
     assert dataset.train_images.shape == (50_000, 3, 32, 32)
     assert dataset.test_images.shape == (10_000, 3, 32, 32)

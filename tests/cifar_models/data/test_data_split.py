@@ -1,6 +1,7 @@
 import hashlib
 from dataclasses import replace
 from math import ceil, floor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from cifar_models.config import DataConfig
 from cifar_models.data import DataError, Dataset, load, split
 
 
-def numbered(train_counts, test_counts=None):
+def numbered(train_counts: list[int], test_counts: list[int] | None = None) -> Dataset:
     """A data set whose images say their own number, so that a split can be followed image by image."""
     test_counts = test_counts or [1] * len(train_counts)
     total = sum(train_counts) + sum(test_counts)
@@ -27,12 +28,13 @@ def numbered(train_counts, test_counts=None):
     return Dataset(names, "", images[:cut], labels[0].astype(np.int64), images[cut:], labels[1].astype(np.int64))
 
 
-def numbers(images):
-    return (images[:, 0, 0, 0].astype(int) * 256 + images[:, 0, 0, 1]).tolist()
+def numbers(images: np.ndarray) -> list[int]:
+    found: list[int] = (images[:, 0, 0, 0].astype(int) * 256 + images[:, 0, 0, 1]).tolist()
+    return found
 
 
 @st.composite
-def datasets_and_configs(draw):
+def datasets_and_configs(draw: st.DrawFn) -> tuple[Dataset, DataConfig]:
     num_classes = draw(st.integers(2, 5))
     train = draw(st.lists(st.integers(8, 60), min_size=num_classes, max_size=num_classes))
     test = draw(st.lists(st.integers(1, 12), min_size=num_classes, max_size=num_classes))
@@ -49,7 +51,7 @@ def datasets_and_configs(draw):
     return numbered(train, test), config
 
 
-def assert_stratified(drawn, source, within=1):
+def assert_stratified(drawn: np.ndarray, source: np.ndarray, within: float = 1) -> None:
     """Every class has its share, but for less than `within` images."""
     expected = np.bincount(source) * len(drawn) / len(source)
     assert (abs(np.bincount(drawn, minlength=len(expected)) - expected) < within).all()
@@ -57,7 +59,7 @@ def assert_stratified(drawn, source, within=1):
 
 @settings(deadline=None)  # the machine may be busy
 @given(datasets_and_configs())
-def test_split_is_disjoint_stratified_exact_in_size_and_repeatable(case):
+def test_split_is_disjoint_stratified_exact_in_size_and_repeatable(case: tuple[Dataset, DataConfig]) -> None:
     dataset, config = case
     parts = split(dataset, config)
     num_images, num_val = len(dataset.train_labels), round(config.val_fraction * len(dataset.train_labels))
@@ -76,7 +78,7 @@ def test_split_is_disjoint_stratified_exact_in_size_and_repeatable(case):
 
 @settings(deadline=None)  # the machine may be busy
 @given(datasets_and_configs())
-def test_split_keeps_each_image_with_its_label_in_the_data_sets_order(case):
+def test_split_keeps_each_image_with_its_label_in_the_data_sets_order(case: tuple[Dataset, DataConfig]) -> None:
     dataset, config = case
     parts = split(dataset, config)
     label_of = dict(enumerate([*dataset.train_labels, *dataset.test_labels]))
@@ -86,7 +88,7 @@ def test_split_keeps_each_image_with_its_label_in_the_data_sets_order(case):
         assert [label_of[n] for n in in_order] == getattr(parts, f"{part}_labels").tolist()
 
 
-def test_larger_parts_contain_smaller_ones_and_validation_stays():
+def test_larger_parts_contain_smaller_ones_and_validation_stays() -> None:
     dataset = numbered([50, 30, 20], [20, 20, 20])
     small, medium, whole = (
         split(dataset, DataConfig(train_size=train, test_size=test))
@@ -98,7 +100,7 @@ def test_larger_parts_contain_smaller_ones_and_validation_stays():
     assert numbers(small.val_images) == numbers(medium.val_images) == numbers(whole.val_images)
 
 
-def test_test_images_do_not_depend_on_how_training_images_are_divided():
+def test_test_images_do_not_depend_on_how_training_images_are_divided() -> None:
     dataset = numbered([50, 30], [20, 20])
     a, b = (
         split(dataset, DataConfig(test_size=11, val_fraction=fraction, train_size=size))
@@ -107,20 +109,20 @@ def test_test_images_do_not_depend_on_how_training_images_are_divided():
     assert numbers(a.test_images) == numbers(b.test_images)
 
 
-def test_split_seed_moves_every_drawn_part():
+def test_split_seed_moves_every_drawn_part() -> None:
     dataset = numbered([100, 100], [50, 50])
     a, b = (split(dataset, DataConfig(train_size=50, test_size=50, split_seed=seed)) for seed in (0, 1))
     for part in ("train_images", "val_images", "test_images"):
         assert numbers(getattr(a, part)) != numbers(getattr(b, part))
 
 
-def test_split_of_the_digits_is_the_one_that_trials_were_recorded_with():
+def test_split_of_the_digits_is_the_one_that_trials_were_recorded_with() -> None:
     parts = split(load("digits", None), DataConfig(name="digits", train_size=500, test_size=200))
     content = hashlib.sha256()
     for array in (parts.train_images, parts.val_images, parts.test_images):
         content.update(array.tobytes())
-    for array in (parts.train_labels, parts.val_labels, parts.test_labels):
-        content.update(array.astype(np.uint8).tobytes())
+    for labels in (parts.train_labels, parts.val_labels, parts.test_labels):
+        content.update(labels.astype(np.uint8).tobytes())
     # If this has to change, raise TRAINING_VERSION: trials of before were trained on other images.
     assert content.hexdigest()[:16] == "1575d1082787a0c8"
 
@@ -134,12 +136,12 @@ def test_split_of_the_digits_is_the_one_that_trials_were_recorded_with():
         ({"val_fraction": 0.99}, "val_fraction 0.99 leaves no training image of class class [01]: it must be smaller"),
     ],
 )
-def test_sizes_that_cannot_be_had_say_what_can(config, message):
+def test_sizes_that_cannot_be_had_say_what_can(config: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         split(numbered([60, 40], [10, 10]), DataConfig(**config))
 
 
-def test_train_size_that_leaves_a_class_out_says_the_least_that_does_not():
+def test_train_size_that_leaves_a_class_out_says_the_least_that_does_not() -> None:
     dataset = numbered([300, 10])
     with pytest.raises(DataError, match="train_size 2 leaves no training image of class class 1") as caught:
         split(dataset, DataConfig(train_size=2))
@@ -150,7 +152,7 @@ def test_train_size_that_leaves_a_class_out_says_the_least_that_does_not():
 
 
 @pytest.mark.parametrize("count", [0, 1])
-def test_class_with_too_few_images_is_named(count):
+def test_class_with_too_few_images_is_named(count: int) -> None:
     dataset = replace(numbered([20, 20, count]), classes=("cat", "dog", "horse"))
     with pytest.raises(DataError, match=f"class horse has {count} training images, but needs 2"):
         split(dataset, DataConfig())

@@ -4,13 +4,15 @@ import shutil
 import socket
 import tarfile
 import threading
+from collections.abc import Iterator
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
+from pathlib import Path
 
 import pytest
 from torchvision import datasets
 
-from cifar_models.data.cifar import CIFAR10
+from cifar_models.data.cifar import CIFAR10, Cifar
 from cifar_models.data.download import download
 from cifar_models.data.errors import DataError
 from cifar_models.data.readers import BatchesReader
@@ -18,12 +20,12 @@ from tests.cifar_models.data.made_data import write_batches
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
-    def log_message(self, format, *args):
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 
 @pytest.fixture
-def published(tmp_path, monkeypatch):
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, Cifar]]:
     """A small archive on a server of this machine, published under the names of CIFAR-10; its path and its Cifar."""
     served = tmp_path / "served"
     cifar = write_batches(served / CIFAR10.batches_folder)
@@ -40,11 +42,11 @@ def published(tmp_path, monkeypatch):
         thread.join()
 
 
-def listing(folder):
+def listing(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_archive_is_downloaded_unpacked_and_nothing_else_is_left(tmp_path, published):
+def test_archive_is_downloaded_unpacked_and_nothing_else_is_left(tmp_path: Path, published: tuple[Path, Cifar]) -> None:
     _, cifar = published
     download(cifar, tmp_path / "data")
     assert listing(tmp_path / "data") == [CIFAR10.batches_folder]
@@ -52,7 +54,9 @@ def test_archive_is_downloaded_unpacked_and_nothing_else_is_left(tmp_path, publi
     assert (len(contents.train.images), len(contents.test.images)) == (100, 20)
 
 
-def test_archive_that_is_there_already_needs_no_network(tmp_path, published, monkeypatch):
+def test_archive_that_is_there_already_needs_no_network(
+    tmp_path: Path, published: tuple[Path, Cifar], monkeypatch: pytest.MonkeyPatch
+) -> None:
     archive, cifar = published
     monkeypatch.setattr(datasets.CIFAR10, "url", "http://127.0.0.1:9/nothing")
     (tmp_path / "data").mkdir()
@@ -61,14 +65,16 @@ def test_archive_that_is_there_already_needs_no_network(tmp_path, published, mon
     assert listing(tmp_path / "data") == [CIFAR10.batches_folder, archive.name]
 
 
-def test_archive_with_another_checksum_is_not_unpacked(tmp_path, published, monkeypatch):
+def test_archive_with_another_checksum_is_not_unpacked(
+    tmp_path: Path, published: tuple[Path, Cifar], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(datasets.CIFAR10, "tgz_md5", "0" * 32)
     with pytest.raises(DataError, match=r"can't download CIFAR-10 \(File not found or corrupted.\)"):
         download(published[1], tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
 
-def test_without_a_network_one_line_says_what_to_do(tmp_path, monkeypatch):
+def test_without_a_network_one_line_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
         monkeypatch.setattr(datasets.CIFAR10, "url", f"http://127.0.0.1:{unused.getsockname()[1]}/archive.tar.gz")
@@ -84,7 +90,9 @@ def test_without_a_network_one_line_says_what_to_do(tmp_path, monkeypatch):
     assert socket.getdefaulttimeout() is None
 
 
-def test_folder_that_another_process_downloaded_meanwhile_is_kept(tmp_path, published):
+def test_folder_that_another_process_downloaded_meanwhile_is_kept(
+    tmp_path: Path, published: tuple[Path, Cifar]
+) -> None:
     _, cifar = published
     theirs = tmp_path / "data" / CIFAR10.batches_folder
     theirs.mkdir(parents=True)

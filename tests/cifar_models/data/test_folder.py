@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,20 +10,21 @@ from cifar_models.data.folder import FolderReader
 from tests.cifar_models.data.made_data import write_class_folders
 
 
-def checksums(root):
+def checksums(root: Path) -> list[tuple[str, bytes]]:
     return list(FolderReader(root).checksums())
 
 
-def first_train_image(root, image, name="a.png", **options):
+def first_train_image(root: Path, image: Image.Image, name: str = "a.png", **options: Any) -> np.ndarray:
     """What becomes of one image: the first of the first class of a divided folder."""
     write_class_folders(root / "train", {"second": 1})
     write_class_folders(root / "test", {"first": 1, "second": 1})
     (root / "train" / "first").mkdir()
     image.save(root / "train" / "first" / name, **options)
-    return FolderReader(root).read().train.images[0].transpose(1, 2, 0)
+    pixels: np.ndarray = FolderReader(root).read().train.images[0].transpose(1, 2, 0)
+    return pixels
 
 
-def test_divided_folder_keeps_its_division_with_classes_by_name(tmp_path):
+def test_divided_folder_keeps_its_division_with_classes_by_name(tmp_path: Path) -> None:
     write_class_folders(tmp_path / "train", {"pear": 3, "apple": 2})
     write_class_folders(tmp_path / "test", {"apple": 1, "pear": 2})
     classes, train, test = FolderReader(tmp_path).read()
@@ -35,7 +37,7 @@ def test_divided_folder_keeps_its_division_with_classes_by_name(tmp_path):
     assert np.array_equal(train.images[3].transpose(1, 2, 0), expected)
 
 
-def test_undivided_folder_sets_a_fixed_fifth_of_each_class_aside(tmp_path):
+def test_undivided_folder_sets_a_fixed_fifth_of_each_class_aside(tmp_path: Path) -> None:
     write_class_folders(tmp_path, {"apple": 10, "pear": 15})
     _, train, test = FolderReader(tmp_path).read()
     assert np.bincount(train.labels).tolist() == [8, 12]
@@ -44,7 +46,9 @@ def test_undivided_folder_sets_a_fixed_fifth_of_each_class_aside(tmp_path):
     assert np.array_equal(test.images, FolderReader(tmp_path).read().test.images)
 
 
-def test_nothing_depends_on_the_order_in_which_the_file_system_lists(tmp_path, monkeypatch):
+def test_nothing_depends_on_the_order_in_which_the_file_system_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_class_folders(tmp_path, {"b": 6, "a": 6, "c": 6})
     before, checksums_before = FolderReader(tmp_path).read(), checksums(tmp_path)
     listed = Path.iterdir
@@ -55,7 +59,7 @@ def test_nothing_depends_on_the_order_in_which_the_file_system_lists(tmp_path, m
     assert checksums(tmp_path) == checksums_before
 
 
-def test_hidden_files_other_files_and_deeper_folders_are_ignored(tmp_path):
+def test_hidden_files_other_files_and_deeper_folders_are_ignored(tmp_path: Path) -> None:
     write_class_folders(tmp_path, {"a": 5, "b": 5})
     before = checksums(tmp_path)
     (tmp_path / ".git").mkdir()
@@ -67,19 +71,19 @@ def test_hidden_files_other_files_and_deeper_folders_are_ignored(tmp_path):
     assert len(FolderReader(tmp_path).read().train.images) == 8
 
 
-def test_a_class_may_be_called_train(tmp_path):
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
     write_class_folders(tmp_path, {"train": 5, "tram": 5})
     assert FolderReader(tmp_path).read().classes == ("train", "tram")
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.JPG", "a.jpeg", "a.bmp", "a.webp", "a.tif", "a.PPM"])
-def test_every_kind_of_file_is_read(tmp_path, name):
+def test_every_kind_of_file_is_read(tmp_path: Path, name: str) -> None:
     image = first_train_image(tmp_path, Image.new("RGB", (40, 40), (200, 100, 50)), name)
     assert abs(image.astype(int) - (200, 100, 50)).max() <= 3  # JPEG and WebP lose a little
 
 
 @pytest.mark.parametrize("size", [(96, 32), (32, 96), (300, 100)])
-def test_the_middle_square_is_kept(tmp_path, size):
+def test_the_middle_square_is_kept(tmp_path: Path, size: tuple[int, int]) -> None:
     image = Image.new("RGB", size, "red")
     side = min(size)
     left, top = (size[0] - side) // 2, (size[1] - side) // 2
@@ -88,7 +92,7 @@ def test_the_middle_square_is_kept(tmp_path, size):
     assert (pixels[2:-2, 2:-2] == (0, 0, 255)).all()
 
 
-def test_shrinking_averages_instead_of_skipping_pixels(tmp_path):
+def test_shrinking_averages_instead_of_skipping_pixels(tmp_path: Path) -> None:
     stripes = np.zeros((256, 256, 3), np.uint8)
     stripes[:, ::2] = 255
     pixels = first_train_image(tmp_path, Image.fromarray(stripes))
@@ -96,11 +100,11 @@ def test_shrinking_averages_instead_of_skipping_pixels(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (5, 3)])
-def test_tiny_images_are_enlarged(tmp_path, size):
+def test_tiny_images_are_enlarged(tmp_path: Path, size: tuple[int, int]) -> None:
     assert (first_train_image(tmp_path, Image.new("RGB", size, (9, 8, 7))) == (9, 8, 7)).all()
 
 
-def test_photos_are_turned_upright(tmp_path):
+def test_photos_are_turned_upright(tmp_path: Path) -> None:
     image = Image.new("RGB", (32, 32), "black")
     image.paste("white", (0, 0, 32, 16))  # the upper half
     orientation = Image.Exif()
@@ -111,24 +115,24 @@ def test_photos_are_turned_upright(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "LA", "RGBA", "CMYK"])
-def test_other_colour_modes_become_rgb(tmp_path, mode):
+def test_other_colour_modes_become_rgb(tmp_path: Path, mode: str) -> None:
     name = "a.tif" if mode == "CMYK" else "a.png"
     image = Image.new("RGB", (32, 32), "white").convert(mode)
     assert (first_train_image(tmp_path, image, name) == 255).all()
 
 
-def test_transparent_parts_become_white(tmp_path):
+def test_transparent_parts_become_white(tmp_path: Path) -> None:
     assert (first_train_image(tmp_path, Image.new("RGBA", (32, 32), (255, 0, 0, 0))) == 255).all()
 
 
 @pytest.mark.parametrize("mode", ["I;16", "I", "F"])
-def test_more_than_eight_bits_are_refused_not_clipped(tmp_path, mode):
+def test_more_than_eight_bits_are_refused_not_clipped(tmp_path: Path, mode: str) -> None:
     image = Image.new(mode, (32, 32))
     with pytest.raises(DataError, match=r"a\.tif: the image has more than 8 bits a channel"):
         first_train_image(tmp_path, image, "a.tif")
 
 
-def test_corrupt_image_is_named(tmp_path):
+def test_corrupt_image_is_named(tmp_path: Path) -> None:
     write_class_folders(tmp_path, {"a": 5, "b": 5})
     path = tmp_path / "b" / "003.png"
     for content in (b"", b"no image", path.read_bytes()[:1000]):
@@ -152,13 +156,13 @@ def test_corrupt_image_is_named(tmp_path):
         ({"train/a": 1, "train/b": 1, "test/a": 1}, "test: found only the class folder a"),
     ],
 )
-def test_folders_that_cannot_be_used_say_why(tmp_path, counts, message):
+def test_folders_that_cannot_be_used_say_why(tmp_path: Path, counts: dict[str, int], message: str) -> None:
     write_class_folders(tmp_path, counts, size=(1, 1))
     with pytest.raises(DataError, match=message):
         FolderReader(tmp_path).read()
 
 
-def test_256_classes_are_possible(tmp_path):
+def test_256_classes_are_possible(tmp_path: Path) -> None:
     write_class_folders(tmp_path, {f"{i:03}": 5 for i in range(256)}, size=(1, 1))
     _, train, test = FolderReader(tmp_path).read()
     assert (np.bincount(train.labels) == 4).all()

@@ -1,5 +1,6 @@
 import pickle
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +8,13 @@ import pytest
 from sklearn.datasets import load_digits
 from torchvision import datasets
 
-from cifar_models.data.cifar import CIFAR10, CIFAR100
+from cifar_models.data.cifar import CIFAR10, CIFAR100, Cifar
 from cifar_models.data.errors import DataError
 from cifar_models.data.readers import BatchesReader, DigitsReader
 from tests.cifar_models.data.made_data import write_batches
 
 
-def test_digits_are_scikit_learns_enlarged():
+def test_digits_are_scikit_learns_enlarged() -> None:
     classes, train, test = DigitsReader().read()
     ours = sorted((label, image.tobytes()) for part in (train, test) for label, image in zip(*part[::-1], strict=True))
     theirs = load_digits()
@@ -25,7 +26,7 @@ def test_digits_are_scikit_learns_enlarged():
     assert classes == tuple("0123456789")
 
 
-def test_digits_have_the_counts_of_their_description_and_a_fifth_for_testing():
+def test_digits_have_the_counts_of_their_description_and_a_fifth_for_testing() -> None:
     _, train, test = DigitsReader().read()
     # Images of each digit in scikit-learn's data set, as its documentation tells.
     counts = np.array([178, 182, 177, 183, 181, 182, 181, 179, 174, 180])
@@ -37,13 +38,13 @@ def test_digits_have_the_counts_of_their_description_and_a_fifth_for_testing():
     assert abs(np.bincount(test.labels) - counts / 5).max() < 1
 
 
-def test_digits_use_the_whole_range_of_a_byte():
+def test_digits_use_the_whole_range_of_a_byte() -> None:
     images = DigitsReader().read().train.images
     assert (images.min(), images.max()) == (0, 255)
 
 
-def test_digits_are_the_same_where_scikit_learn_keeps_them_elsewhere(monkeypatch):
-    def table_and_checksum():
+def test_digits_are_the_same_where_scikit_learn_keeps_them_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    def table_and_checksum() -> tuple[np.ndarray, list[tuple[str, bytes]]]:
         return DigitsReader().read().train.images, list(DigitsReader().checksums())
 
     images, checksum = table_and_checksum()
@@ -54,7 +55,9 @@ def test_digits_are_the_same_where_scikit_learn_keeps_them_elsewhere(monkeypatch
 
 
 @pytest.mark.parametrize("published", [CIFAR10, CIFAR100])
-def test_batches_are_read_as_torchvision_reads_them(tmp_path, monkeypatch, published):
+def test_batches_are_read_as_torchvision_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, published: Cifar
+) -> None:
     cifar = write_batches(tmp_path / published.batches_folder, published)
     theirs = datasets.CIFAR100 if published is CIFAR100 else datasets.CIFAR10
     monkeypatch.setattr(theirs, "train_list", [list(batch) for batch in cifar.train_batches])
@@ -75,11 +78,11 @@ class _Malicious:
     def __init__(self, trace: Path) -> None:
         self.trace = trace
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Callable[..., None], tuple[Path]]:
         return Path.touch, (self.trace,)
 
 
-def test_batch_without_its_published_checksum_is_named_and_never_unpickled(tmp_path):
+def test_batch_without_its_published_checksum_is_named_and_never_unpickled(tmp_path: Path) -> None:
     folder, trace = tmp_path / "batches", tmp_path / "it ran"
     cifar = write_batches(folder)
     (folder / "data_batch_3").write_bytes(pickle.dumps(_Malicious(trace)))
@@ -90,7 +93,7 @@ def test_batch_without_its_published_checksum_is_named_and_never_unpickled(tmp_p
     assert trace.exists()  # it would have run
 
 
-def test_missing_batch_is_named_both_when_planning_and_when_reading(tmp_path):
+def test_missing_batch_is_named_both_when_planning_and_when_reading(tmp_path: Path) -> None:
     cifar = write_batches(tmp_path / "batches")
     (tmp_path / "batches" / "test_batch").unlink()
     reader = BatchesReader(cifar, tmp_path / "batches")

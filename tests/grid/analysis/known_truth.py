@@ -46,7 +46,7 @@ def known_trial(
 ) -> tuple[TrialRecord, TestRecord | None]:
     """A training of an arm: right about an image with a chance that falls with its difficulty."""
     label = plan.study.arms[trial.arm].label
-    status: Status = {"D": "diverged" if trial.seed % 2 else "ok", "E": "stopped"}.get(label, "ok")  # type: ignore[assignment]
+    status: Status = {"D": "diverged" if trial.seed % 2 else "ok", "E": "stopped"}.get(label, "ok")
     skill = ACCURACY[label] + rng.normal(0, 0.001)
     right = rng.random(NUM_IMAGES) < 1 / (1 + np.exp((difficulty - skill) / (SOFTNESS / 4)))
     test = _test_record(right) if status == "ok" else None

@@ -37,7 +37,7 @@ def table_study(shape: tuple[int, ...]) -> Study:
         Axis(field=f"optimizer.{field}", label=label, values=values[:size], names=tuple(map(str, range(size))))
         for field, label, size in zip(FIELDS, "ABC", shape, strict=False)
     )
-    arms = []
+    arms: list[Arm] = []
     for chosen in itertools.product(*(axis.values for axis in axes)):
         config = TrainConfig(optimizer=OptimizerConfig(**dict(zip(FIELDS, chosen, strict=False))))
         fields = {axis.field: value for axis, value in zip(axes, chosen, strict=True)}

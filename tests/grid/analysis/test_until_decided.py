@@ -23,8 +23,8 @@ NO_EPOCHS = pd.DataFrame({"fingerprint": pd.Series(dtype=str)})
 def study_of(num_arms: int) -> Study:
     """Arms of which the first is claimed to be better than the second, and the best of all."""
     claims = (
-        Claim(name="better", says="x", source="x", better={"arm": "0", "than": "1"}),  # type: ignore[arg-type]
-        Claim(name="best", says="x", source="x", best={"axis": "optimizer.lr", "value": 0.001}),  # type: ignore[arg-type]
+        Claim(name="better", says="x", source="x", better={"arm": "0", "than": "1"}),
+        Claim(name="best", says="x", source="x", best={"axis": "optimizer.lr", "value": 0.001}),
     )
     return small_study(tuple(map(str, range(num_arms)))).model_copy(update={"claims": claims})
 

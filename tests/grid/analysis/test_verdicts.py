@@ -39,7 +39,7 @@ HERE = {"profile": "quick", "dataset": "digits"}
 
 
 def claims(only_at: dict[str, str] = HERE) -> list[Claim]:
-    return [Claim(says=c["name"], source="A test", only_at=only_at, **c) for c in CLAIMS]  # type: ignore[arg-type]
+    return [Claim(says=c["name"], source="A test", only_at=only_at, **c) for c in CLAIMS]
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,6 @@ def run_campaign(
     num_screening_seeds: int = 1,
     num_finalists: int | None = None,
     num_workers: int = 4,
-    **rule: int,
 ) -> Campaign:
     """Screens made cells, confirms the finalists with `num_seeds` in full, and picks the best of them."""
     truth = draw_learning_curves(rng, num_cells, epochs)
@@ -83,7 +82,7 @@ def run_campaign(
         clock[0] = ends[running[index].fingerprint]
         return index
 
-    schedule = AshaSchedule(make_cells([epochs] * num_cells, num_screening_seeds), **rule)
+    schedule = AshaSchedule(make_cells([epochs] * num_cells, num_screening_seeds))
     Pool(schedule, curves, num_workers, first_to_end, before_start=start).run()
     finalists = schedule.finalists(num_finalists or choose_num_finalists(num_cells))
     picked = max(finalists, key=lambda cell: float(final[cell].mean()))

@@ -16,8 +16,9 @@ from grid.execution.launch import explain_loss
 from grid.execution.memory_kills import COUNT, MemoryKills, read_counter
 from grid.execution.ray_cluster import ray_cluster
 from grid.records.files import Folder
+from grid.records.fingerprint import fingerprint
 from grid.records.ledger import Ledger
-from tests.grid.execution.small_runs import DATASET, fingerprint, small_config
+from tests.grid.execution.small_runs import DATASET, small_config
 from tests.grid.test_cli import ROOT
 
 LOST = """The actor died unexpectedly before finishing this task.

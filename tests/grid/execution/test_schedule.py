@@ -1,6 +1,6 @@
 """A schedule and Ray Tune: trials that pause and go on, and jobs that are not there yet when Tune asks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,7 @@ def test_the_queue_hands_out_every_trial_once_in_order_to_its_end() -> None:
 class OneAfterAnother:
     """Trains each trial for an epoch, then goes on with the first alone; has nothing to do while any is running."""
 
-    def __init__(self, trials: dict[str, TrainConfig]) -> None:
+    def __init__(self, trials: Mapping[str, TrainConfig]) -> None:
         self.trials = trials
         self.jobs = [Job(fingerprint=key, config=config, until_epoch=1) for key, config in trials.items()]
         self.jobs.append(self.jobs[0].model_copy(update={"until_epoch": self.jobs[0].config.epochs}))

@@ -90,7 +90,7 @@ def test_only_trials_at_once_have_checkpoints_at_once_but_all_have_weights() -> 
 
 
 def test_trials_whose_time_is_not_known_are_named_with_the_reason() -> None:
-    speeds = {kind_of(ADAM): SPEEDS[kind_of(ADAM)], kind_of(SGD): "out of memory"}
+    speeds: dict[TrainConfig, Speed | str] = {kind_of(ADAM): SPEEDS[kind_of(ADAM)], kind_of(SGD): "out of memory"}
     planned = [Work(ADAM, CPU), Work(SGD, CPU), Work(SGD, CPU)]
     found = estimate(planned, IMAGES, speeds, SIZES, Capacity(cpus=2))
     assert (found.num_trials, found.unknown) == (1, {"out of memory": 2})

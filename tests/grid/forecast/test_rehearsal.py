@@ -1,4 +1,4 @@
-from grid.execution.asha import AshaSchedule
+from grid.execution.asha import AshaSchedule, Outcome
 from grid.execution.schedule import Queue
 from grid.forecast.rehearsal import rehearse
 from tests.grid.execution.small_runs import small_config
@@ -22,6 +22,6 @@ def test_a_screening_trains_all_one_epoch_and_the_better_half_another() -> None:
 
 
 def test_what_was_trained_before_is_not_trained_again() -> None:
-    known = {f"cell {seed}": ("stopped", [BEST_LAST[f"cell {seed}"]]) for seed in range(8)}
+    known: dict[str, Outcome] = {f"cell {seed}": ("stopped", [BEST_LAST[f"cell {seed}"]]) for seed in range(8)}
     jobs = rehearse(AshaSchedule(CELLS, known), BEST_LAST, 2, dict.fromkeys(known, 1))
     assert [(config.seed, config.epochs) for config in jobs] == [(7, 1), (6, 1), (5, 1), (4, 1)]

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from cifar_models.config import ResidualCNNConfig
 from grid.errors import QuestionError, UserError
 from grid.questions.expansion import make_study
 from grid.questions.fields import field_value
@@ -44,7 +45,8 @@ cells:
       model.hidden_layer_size: [70, 120]
 """
     made = study(write(tmp_path, HEAD + text))
-    assert [(a.config.model.layers_per_block, a.config.model.hidden_layer_size) for a in made.arms] == [
+    models = [a.config.model for a in made.arms]
+    assert [(m.layers_per_block, m.hidden_layer_size) for m in models if isinstance(m, ResidualCNNConfig)] == [
         (4, 120), (2, 120), (8, 120), (4, 70),
     ]  # fmt: skip
     assert len({arm.label for arm in made.arms}) == 4
@@ -64,6 +66,7 @@ cells:
 """
     made = study(write(tmp_path, HEAD + text), overrides={"model.dropout": 0.0})
     config = made.arms[0].config
+    assert isinstance(config.model, ResidualCNNConfig)
     assert (config.epochs, config.batch_size, config.model.dropout) == (3, 16, 0.0)
     assert made.seeds == tuple(range(7))
     assert study(write(tmp_path, HEAD + text), num_seeds=2).seeds == (0, 1)
@@ -92,6 +95,7 @@ def test_q2_is_the_reports_grid_at_the_reports_budget() -> None:
     made = make_study(find_question("q2"), "paper", paper, dataset="cifar10", dataset_label="cifar10", precision="bf16")
     assert len(made.arms) == 20
     config = made.arms[0].config
+    assert isinstance(config.model, ResidualCNNConfig)
     assert (config.batch_size, config.epochs, config.data.train_size, config.model.filters) == (256, 100, None, (64,))
     assert made.name == "q2-optimizers-paper-cifar10"
 

@@ -55,8 +55,13 @@ PROCESSES.set_forkserver_preload([__name__])  # so that a new process takes mill
 @contextmanager
 def other_run(folder: Path, program: str = HOLD) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the lock until it is killed or its input is closed."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen([sys.executable, "-c", program, str(folder)], text=True, **pipes)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(folder)],
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     with process:
         assert process.stdout and process.stdout.readline() == "held\n"
         try:
@@ -87,10 +92,10 @@ def make_quick(set_to: Callable[[object, str, object], None]) -> None:
 
 
 @contextmanager
-def taken(folder: Path, **options: bool) -> Iterator[list[str]]:
+def taken(folder: Path, *, take_over: bool = False) -> Iterator[list[str]]:
     """Holds the lock; yields what was said on the way."""
     said: list[str] = []
-    with held_lock(folder, "second", say=said.append, **options):
+    with held_lock(folder, "second", say=said.append, take_over=take_over):
         yield said
 
 

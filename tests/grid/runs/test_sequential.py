@@ -28,7 +28,7 @@ def test_only_arms_of_what_is_open_get_seeds_as_far_as_the_budget_goes() -> None
 
 def test_what_is_decided_is_not_open_and_what_is_equal_neither(tmp_path: Path) -> None:
     claims = [
-        Claim(name=f"{first}-over-{second}".lower(), says="x", source="x", better={"arm": first, "than": second})  # type: ignore[arg-type]
+        Claim(name=f"{first}-over-{second}".lower(), says="x", source="x", better={"arm": first, "than": second})
         for first, second in (("A", "B"), ("C", "B"), ("A", "D"))
     ]
     plan = known_plan(num_seeds=8, claims=claims)

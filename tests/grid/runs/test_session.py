@@ -1,37 +1,41 @@
 """Whole runs through the command, on Ray: seeds until decided, screening, the manifest, and what the verdicts say."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from grid.records.results_folder import ResultsFolder
+from grid.report.pipeline import results_of
+from grid.runs.sequential import open_questions, seeds_of_next_look
 from tests.grid.test_cli import command
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 TINY = """
 title: Does it learn at a tiny rate?
-about: Two rates, one of which is far too small.
-base: {optimizer.name: adam, optimizer.weight_decay: 0, data.train_size: 320, epochs: 4, model.filters: [4]}
+about: A rate at which nothing changes, and two of which nobody knows beforehand how far they come.
+base: {optimizer.name: adam, optimizer.weight_decay: 0, data.train_size: 320, epochs: 2, model.filters: [4]}
 cells:
-  - product: {optimizer.lr: [0.00001, 0.01]}
+  - product: {optimizer.lr: [1.0e-30, 0.003, 0.01]}
 claims:
-  - name: rate
-    says: The larger rate is better.
+  - name: tiny
+    says: The largest rate is better than one at which nothing changes.
     source: A test
-    better: {arm: {optimizer.lr: 0.01}, than: {optimizer.lr: 0.00001}}
-  - name: level
-    says: It comes to 89 %, which is about where it comes to, so that three seeds can't tell.
+    better: {arm: {optimizer.lr: 0.01}, than: {optimizer.lr: 1.0e-30}}
+  - name: large
+    says: The largest rate is better than the middle one.
     source: A test
-    level: {arm: {optimizer.lr: 0.01}, measure: val_acc, at_least: 0.89}
+    better: {arm: {optimizer.lr: 0.01}, than: {optimizer.lr: 0.003}}
 """
 GRID = """
 title: Which rate?
-about: Eight rates of Adam, of which the small ones hardly learn in so few epochs.
-base: {optimizer.name: adam, optimizer.weight_decay: 0, data.train_size: 480, model.filters: [8]}
+about: Two rates that learn in an epoch, and six at which nothing changes.
+base: {optimizer.name: adam, optimizer.weight_decay: 0, data.train_size: 320, epochs: 4, model.filters: [4]}
 cells:
-  - product: {optimizer.lr: [0.000001, 0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01]}
+  - product: {optimizer.lr: [0.01, 0.003, 1.0e-30, 2.0e-30, 3.0e-30, 4.0e-30, 5.0e-30, 6.0e-30]}
 """
 
 
@@ -46,30 +50,34 @@ def trials_of(results: Path) -> list[dict[str, object]]:
     return rows
 
 
-def test_further_seeds_go_only_to_what_is_open(tmp_path: Path) -> None:
+def seeds_by_the_rule(results: Path, budget: int) -> tuple[int, ...]:
+    """Seeds of each arm after the second look, worked out from the trials that the first one saw."""
+    (plan,) = ResultsFolder(results).plans()
+    first = plan.model_copy(update={"trials": tuple(t for t in plan.trials if t.seed < 3), "looks": plan.looks[:1]})
+    (found,) = results_of(ResultsFolder(results), [first])
+    wanted = open_questions(found.conclusion)
+    return seeds_of_next_look(first, wanted, budget) or first.num_seeds()
+
+
+def test_further_seeds_are_trained_for_what_the_first_look_left_open(tmp_path: Path) -> None:
+    """Which that is hangs on what is learnt here; `test_until_decided.py` has the same where it is known."""
     results = tmp_path / "results"
     budget = ("--seeds", "3", "--until-decided", "--max-trials", "4")
     arguments = (question(tmp_path, "tiny", TINY), *budget, "--results", results)
     done = command("run", *arguments)
     assert done.returncode == 0, done.stderr + done.stdout
-    assert "look 1 at 3 seeds" in done.stdout and "look 2 at 5 seeds" in done.stdout
-
-    seeds = {(row["arm_label"], row["seed"]) for row in trials_of(results) if row["status"] == "ok"}
-    assert sum("1e-05" in str(label) for label, _ in seeds) == 3, "what is decided gets no more"
-    assert len(seeds) == 3 + 5, "8 seeds would be more than may be added"
-    verdicts = {row["claim"]: row for row in json.loads(command("verdicts", "--json", "--results", results).stdout)}
-    assert verdicts["rate"]["verdict"] == "reproduced"
-    assert {row["num_looks"] for row in verdicts.values()} == {2}
-    assert set(verdicts["rate"]["trials"]) <= {row["fingerprint"] for row in trials_of(results)}
-
-    (manifest,) = (json.loads(path.read_text()) for path in (results / "runs").glob("*.json"))
-    assert manifest["outcome"] == "complete"
-    assert manifest["studies"][0]["claims_hash"] == verdicts["rate"]["claims_sha256"]
-    page = (results / "tiny-quick-digits.html").read_text()
-    assert "before the first trial" in page
+    rows = trials_of(results)
+    assert {row["status"] for row in rows} == {"ok"}
+    num_seeds = Counter(row["arm"] for row in rows)
+    expected = seeds_by_the_rule(results, budget=4)
+    assert tuple(num_seeds[arm] for arm in range(3)) == expected
+    num_looks = 2 if max(expected) > 3 else 1
+    assert "look 1 at 3 seeds" in done.stdout and ("look 2 at 5 seeds" in done.stdout) == (num_looks == 2)
+    verdicts = json.loads(command("verdicts", "--json", "--results", results).stdout)
+    assert {row["num_looks"] for row in verdicts} == {num_looks}
 
 
-def test_a_screening_finds_a_winner_of_the_full_grid_with_two_fifths_of_its_epochs(tmp_path: Path) -> None:
+def test_a_screening_finds_the_winners_of_the_full_grid_with_at_most_half_of_its_epochs(tmp_path: Path) -> None:
     path = question(tmp_path, "rates", GRID)
     full, screened = tmp_path / "full", tmp_path / "screened"
     assert command("run", path, "--seeds", "4", "--results", full).returncode == 0
@@ -79,17 +87,19 @@ def test_a_screening_finds_a_winner_of_the_full_grid_with_two_fifths_of_its_epoc
 
     rows = trials_of(screened)
     confirmed = {str(row["arm_label"]) for row in rows if row["stage"] == "full"}
+    assert len(confirmed) == 2
     assert all(row["status"] == "ok" for row in rows if row["stage"] == "full")
     assert {row["seed"] for row in rows if row["stage"] == "full"} == {0, 1, 2, 3}
     assert not {row["seed"] for row in rows if row["stage"] == "screening"} & {0, 1, 2, 3}, "confirmed on fresh seeds"
     spent = sum(int(str(row["epochs_run"])) for row in rows)
-    assert spent <= 0.4 * sum(int(str(row["epochs_run"])) for row in trials_of(full))
+    # two arms of four seeds in full, and the screening even if it held back nobody, which the order of results decides
+    assert spent <= 0.5 * sum(int(str(row["epochs_run"])) for row in trials_of(full))
 
     by_arm: dict[str, list[float]] = {}
     for row in trials_of(full):
         by_arm.setdefault(str(row["arm_label"]), []).append(float(str(row["val_acc"])))
-    best = max(by_arm, key=lambda label: sum(by_arm[label]))
-    assert best in confirmed
+    best = sorted(by_arm, key=lambda label: sum(by_arm[label]))[-2:]
+    assert set(best) == confirmed
     page = (screened / "rates-quick-digits.html").read_text()
     assert "trained in full" in page and "not among the best" in page
     again = command("run", path, "--seeds", "4", "--scheduler", "asha", "--results", screened)

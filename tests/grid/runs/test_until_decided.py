@@ -1,0 +1,103 @@
+"""Further seeds, in a whole session whose trials are made up: what is open at each look is known on every machine."""
+
+import io
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cifar_models.config import TrainConfig
+from grid.execution.resources import Resources
+from grid.records.results_folder import ResultsFolder
+from grid.report.pipeline import read_verdicts
+from grid.runs.method import Method
+from grid.runs.request import Request
+from grid.runs.session import Session
+from tests.grid.runs.made_results import make_up_results
+
+QUESTION = """
+title: Which rate?
+about: One rate is far worse than two that are about as good.
+base: {epochs: 2}
+cells:
+  - product: {optimizer.lr: [0.001, 0.01, 0.02]}
+claims:
+  - name: far
+    says: The smallest is far worse.
+    source: A test
+    better: {arm: {optimizer.lr: 0.01}, than: {optimizer.lr: 0.001}}
+  - name: near
+    says: The largest is better than the middle one.
+    source: A test
+    better: {arm: {optimizer.lr: 0.02}, than: {optimizer.lr: 0.01}}
+"""
+FAR, LOW, HIGH = 0.001, 0.01, 0.02
+MEAN = {FAR: 0.3, LOW: 0.8, HIGH: 0.83}
+SWING = {FAR: 0.01, LOW: -0.04, HIGH: 0.04}
+"""By how much seeds are better and worse in turns; where one of the better arms is lucky the other one is not."""
+
+
+def accuracy(config: TrainConfig) -> float:
+    lr = config.optimizer.lr
+    return MEAN[lr] + SWING[lr] * (-1 if config.seed % 2 else 1)
+
+
+def run_session(folder: Path, budget: int) -> tuple[ResultsFolder, str, dict[float, int]]:
+    """Runs the question; returns its folder, what it said, and the number of seeds by learning rate."""
+    path = folder / "rates.yaml"
+    path.write_text(QUESTION)
+    results, said, resources = ResultsFolder(folder / "results"), io.StringIO(), Resources(gpus=0)
+    request = Request(precision="fp32").of((str(path),), resources)
+    method = Method(until_decided=True, max_trials=budget)
+    _, complete = Session(request, method, results, resources, Console(file=said, width=200)).run()
+    assert complete
+    records = results.ledger.read(results.ledger.fingerprints()).values()
+    return results, said.getvalue(), dict(Counter(record.config.optimizer.lr for record in records))
+
+
+@pytest.fixture(autouse=True)
+def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_up_results(monkeypatch, accuracy)
+
+
+@pytest.mark.parametrize(
+    ("budget", "seeds", "num_looks"),
+    [
+        (3, 3, 1),  # two arms would take two each
+        (4, 5, 2),
+        (9, 5, 2),  # the next look would take three each
+        (10, 8, 3),
+    ],
+)
+def test_further_seeds_go_only_to_what_is_open_as_far_as_the_budget_goes(
+    tmp_path: Path, budget: int, seeds: int, num_looks: int
+) -> None:
+    results, said, num_seeds = run_session(tmp_path, budget)
+    assert num_seeds == {FAR: 3, LOW: seeds, HIGH: seeds}
+    for number, at in zip(range(1, num_looks + 1), (3, 5, 8), strict=False):
+        assert f"look {number} at {at} seeds: 1 question open" in said
+    assert f"look {num_looks + 1} " not in said
+    verdicts = {row["claim"]: row for row in read_verdicts(results)}
+    assert (verdicts["far"]["verdict"], verdicts["near"]["verdict"]) == ("reproduced", "inconclusive")
+    assert {row["num_looks"] for row in verdicts.values()} == {num_looks}
+
+
+def test_the_trials_behind_a_verdict_and_the_claims_as_they_were_are_on_record(tmp_path: Path) -> None:
+    results, _, _ = run_session(tmp_path, budget=4)
+    verdicts = {row["claim"]: row for row in read_verdicts(results)}
+    assert set(verdicts["far"]["trials"]) < set(results.ledger.fingerprints())
+    (manifest,) = (json.loads(path.read_text()) for path in (results.root / "runs").glob("*.json"))
+    assert manifest["outcome"] == "complete"
+    assert manifest["studies"][0]["claims_hash"] == verdicts["far"]["claims_sha256"]
+    assert "before the first trial" in (results.root / "rates-quick-digits.html").read_text()
+
+
+def test_where_all_is_decided_at_once_nothing_is_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for lr in SWING:
+        monkeypatch.setitem(SWING, lr, 0.005)
+    monkeypatch.setitem(MEAN, LOW, 0.5)
+    _, said, num_seeds = run_session(tmp_path, budget=100)
+    assert set(num_seeds.values()) == {3}
+    assert "look 1 at 3 seeds: nothing more to decide" in said and "look 2 " not in said

@@ -112,7 +112,7 @@ def winner_sets(rng: np.random.Generator) -> None:
             ("from 85 % down by a point each", 0.01 * np.arange(num_arms)),
             ("one arm half a point above the others", np.where(np.arange(num_arms) == 0, 0.0, 0.005)),
         ):
-            acc = 0.85 - gaps
+            acc = np.asarray(0.85 - gaps, dtype=np.float64)
             phi = np.tile(np.where(np.arange(num_arms) == 0, 25.0, 3.0), (600, 1))
             effect = compare(draw(phi, 3, rng, acc=acc))
             found = find_pairs(effect)

@@ -161,7 +161,7 @@ def ratios(num_studies: int, num_arms: int, rng: np.random.Generator) -> Iterato
 def _luck(shape: tuple[int, ...], tails: Tails, rng: np.random.Generator) -> Array:
     """Luck of mean 0 and variance 1."""
     if tails == "t3":
-        return rng.standard_t(3, shape) / np.sqrt(3)
+        return np.asarray(rng.standard_t(3, shape) / np.sqrt(3))
     if tails == "skewed":
         return 1 - rng.exponential(size=shape)
     if tails == "collapses":  # one seed in fifteen loses as much as four usual deviations

@@ -37,7 +37,7 @@ def concluded(world: World, num_seeds: int, claims: tuple[Claim, ...] = (), seed
 
 def best_claim(label: str, number: int) -> Claim:
     best = {"axis": "optimizer.lr", "value": 0.001 * (number + 1)}
-    return Claim(name=label.lower(), says=label, source="x", best=best)  # type: ignore[arg-type]
+    return Claim(name=label.lower(), says=label, source="x", best=best)
 
 
 def test_far_arms_are_not_among_those_that_may_be_the_best_and_near_ones_are() -> None:
@@ -111,7 +111,7 @@ def test_a_level_is_judged_over_seeds_and_images_unless_it_is_said_otherwise() -
 
 def test_a_level_claim_says_what_it_is_over_and_old_hashes_stay() -> None:
     def claim(**level: object) -> Claim:
-        return Claim(name="x", says="x", source="x", level={"arm": "A", "at_least": 0.8} | level)  # type: ignore[arg-type]
+        return Claim(name="x", says="x", source="x", level={"arm": "A", "at_least": 0.8} | level)
 
     assert claim(measure="test_acc").level.judged_over == "both"  # type: ignore[union-attr]
     assert claim(measure="val_acc").level.judged_over == "seeds"  # type: ignore[union-attr]

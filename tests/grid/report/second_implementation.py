@@ -39,7 +39,7 @@ class Seen:
             two_sided = 10.0**low
         else:
             two_sided = 1.0 if gap(high) > 0 else 10.0 ** optimize.brentq(gap, low, high, xtol=1e-13)
-        return 1 - two_sided / 2 if upward else two_sided / 2
+        return float(1 - two_sided / 2 if upward else two_sided / 2)
 
     def p_below(self, threshold: float) -> float:
         return 1 - self.p_above(threshold)
@@ -127,7 +127,7 @@ class Prior:
         def moved(arm: int, by: float) -> float:
             p = self.acc[arm]
             odds = math.log(p / (1 - p)) + by * math.sqrt(self.variance[arm]) / (p * (1 - p))
-            return float(special.expit(odds)) - p
+            return float(special.expit(odds) - p)
 
         def reach(alpha: float, upward: bool) -> float:
             t = float(stats.t.isf(alpha / 2, df)) * (1 if upward else -1)

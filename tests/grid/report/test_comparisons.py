@@ -23,7 +23,7 @@ MORE = {"F": 0.79, "G": 0.85, "H": 0.82}
 def folder_of(root: Path, labels: str, num_seeds: int, *, with_claims: bool) -> tuple[StudyPlan, Path]:
     study = small_study(tuple(labels), seeds=tuple(range(num_seeds)))
     claims = tuple(
-        Claim(name=f"{a}{b}".lower(), says="x", source="x", better={"arm": a, "than": b})  # type: ignore[arg-type]
+        Claim(name=f"{a}{b}".lower(), says="x", source="x", better={"arm": a, "than": b})
         for a, b in CLAIMS
         if with_claims and a in labels and b in labels
     )

@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS := tests/grid/execution tests/grid/runs/test_session.py
 
-.PHONY: run test test-runs test-others check format bench faults lock clean help
+.PHONY: run test test-fast test-runs test-others check lint formatted types format bench faults lock clean help
 
 help: ## What there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
 
 run: setup ## Two questions on the embedded digits, then where to look
 	$(BIN)/cifar-grid run q2 q3 --profile quick
@@ -21,9 +21,20 @@ test-runs:
 test-others:
 	$(BIN)/python -m pytest $(addprefix --ignore=,$(RUNS))
 
-check: setup ## Lint, format and types
+test-fast: setup ## Two minutes of tests for a small change: no Ray, no browser, nothing slow
+	$(BIN)/python -m pytest -m "not ray and not browser and not slow"
+
+check: setup ## Lint, format and types, as pre-commit and CI do
+	@$(MAKE) --no-print-directory lint formatted types
+
+# without setup: pre-commit calls these, and a commit is no time to install anything
+lint:
 	$(BIN)/ruff check .
+
+formatted:
 	$(BIN)/ruff format --check .
+
+types:
 	$(BIN)/mypy
 
 format: setup ## Puts the code into the house format

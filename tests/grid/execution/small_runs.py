@@ -100,7 +100,7 @@ class Driver:
                 start_new_session=True,
             )
 
-    def wait_until(self, happened: Callable[[], object], patience_s: float = 120) -> None:
+    def wait_until(self, happened: Callable[[], object], patience_s: float = 300) -> None:
         """Waits for what the run will do."""
         deadline = time.monotonic() + patience_s
         while not happened():

@@ -59,7 +59,7 @@ class Watch:
 
 
 def test_trials_spread_over_the_gpus_and_pack_by_fraction(cluster: Cluster, tmp_path: Path) -> None:
-    trials = small_trials(8, epochs=4)
+    trials = small_trials(8, epochs=40)  # so long that the first ones still train when the last worker is up
     with Watch(cluster) as watch:
         ledger, _ = run(Queue(trials), tmp_path, Resources(cpus=0.5, gpus=0.5))
     assert [watch.most[node] for node in range(3)] == [0, 2, 2], "none without a GPU, two on each"

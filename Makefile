@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUNS := tests/grid/execution tests/grid/runs/test_session.py
+FAST := "not ray and not browser and not slow"
+LIBRARIES := tests/cifar_models $(addprefix tests/grid/,analysis questions records report tables)
 
-.PHONY: run test test-fast test-runs test-others check lint formatted types format bench faults lock clean help
+.PHONY: run test test-fast fast-libraries fast-others test-runs test-others check lint formatted types format bench faults lock clean help
 
 help: ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
@@ -22,7 +24,13 @@ test-others:
 	$(BIN)/python -m pytest $(addprefix --ignore=,$(RUNS))
 
 test-fast: setup ## Two minutes of tests for a small change: no Ray, no browser, nothing slow
-	$(BIN)/python -m pytest -m "not ray and not browser and not slow"
+	@$(MAKE) --no-print-directory --jobs=2 fast-libraries fast-others
+
+fast-libraries:
+	$(BIN)/python -m pytest -m $(FAST) $(LIBRARIES)
+
+fast-others:
+	$(BIN)/python -m pytest -m $(FAST) $(addprefix --ignore=,$(LIBRARIES))
 
 check: setup ## Lint, format and types, as pre-commit and CI do
 	@$(MAKE) --no-print-directory lint formatted types

@@ -61,6 +61,7 @@ def run_until_decided(trainings: Trainings) -> tuple[set[str], bool]:
         plan = plan.with_seeds(seeds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_arms", [2, 4])
 def test_where_no_arm_is_better_the_chance_to_find_one_at_any_look_stays_small(num_arms: int) -> None:
     rng = np.random.default_rng(num_arms)

@@ -134,6 +134,7 @@ def test_what_ray_says_when_it_does_not_connect_is_one_line(
     assert str(refused.value).startswith(line) and "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_run_and_the_doctor_say_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "nonsense")
     done = command("run", "q3", "--seeds", "1", "--results", tmp_path / "results")

@@ -137,11 +137,8 @@ def test_a_grown_axis_trains_only_its_new_cells(finished: Path, tmp_path: Path) 
 
 
 def test_ctrl_c_pressed_once_ends_with_the_report_and_the_same_command_goes_on(tmp_path: Path) -> None:
-    path, results, log = (
-        question(tmp_path, ", ".join(f"0.0{number}" for number in range(10, 20))),
-        tmp_path / "results",
-        tmp_path / "log",
-    )
+    rates = ", ".join(f"0.0{number}" for number in range(10, 20))
+    path, results, log = question(tmp_path, rates), tmp_path / "results", tmp_path / "log"
     arguments = [sys.executable, str(ROOT / "grid" / "run.py"), str(path), "--results", str(results)]
     arguments += ["--max-trials-at-once", "1"]  # or a machine of many CPUs would have started all of them
     with log.open("w") as stream:

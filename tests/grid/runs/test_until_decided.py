@@ -49,7 +49,7 @@ def run_session(folder: Path, budget: int) -> tuple[ResultsFolder, str, dict[flo
     path = folder / "rates.yaml"
     path.write_text(QUESTION)
     results, said, resources = ResultsFolder(folder / "results"), io.StringIO(), Resources(gpus=0)
-    request = Request(precision="fp32").of((str(path),), resources)
+    request = Request(seeds=3, precision="fp32").of((str(path),), resources)
     method = Method(until_decided=True, max_trials=budget)
     _, complete = Session(request, method, results, resources, Console(file=said, width=200)).run()
     assert complete

@@ -16,24 +16,46 @@ STOPPING_S = 10.0
 STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
-@dataclass
-class Interruption:
-    """Whether the user asked for the end of a run; running trials may finish."""
-
-    requested: bool = False
-
-
 class _Stop:
-    """A handler that ends the program in its own way."""
+    """A handler that ends the program in its own way.
+
+    Attributes:
+        requested: Whether it was called. What it raises can be lost where it strikes: in code that runs while an object
+            is cleared away, or behind a bare `except` of some library.
+    """
 
     def __init__(self) -> None:
         self.last = -STOPPING_S
+        self.requested = False
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
+        self.requested = True
         if signum != signal.SIGTERM:
             _leave_terminal()
         if time.monotonic() - self.last >= STOPPING_S:
             self.last = time.monotonic()
+            raise KeyboardInterrupt
+
+
+@dataclass
+class Interruption:
+    """Whether the user asked for the end of a run.
+
+    Attributes:
+        requested: Whether running trials may finish, and no other may start.
+        stop: The handler of what ends a run at once; None if nothing does.
+    """
+
+    requested: bool = False
+    stop: _Stop | None = None
+
+    def check(self) -> None:
+        """Ends a run that was to end at once, and has missed it.
+
+        Raises:
+            KeyboardInterrupt: It was.
+        """
+        if self.stop is not None and self.stop.requested:
             raise KeyboardInterrupt
 
 
@@ -76,6 +98,8 @@ def interruptible() -> Iterator[Interruption]:
         interruption.requested = True
 
     with stoppable():
+        handler = signal.getsignal(signal.SIGTERM)
+        interruption.stop = handler if isinstance(handler, _Stop) else None
         before = signal.signal(signal.SIGINT, ask)
         try:
             yield interruption

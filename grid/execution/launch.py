@@ -71,6 +71,7 @@ def train_all(
     """
     store = CheckpointStore(resources.checkpoints or ledger.files.beside("checkpoints"))
     with ray_cluster(), interruptible() as interruption:
+        interruption.check()
         resources = prepare(resources, store)
         watcher = RunWatcher(schedule, display, interruption, partial(record_lost, ledger, dataset.fingerprint))
         trainable = tune.with_parameters(
@@ -84,6 +85,7 @@ def train_all(
         try:
             run_tune(trainable, resources, ScheduleSearcher(schedule, interruption), watcher)
         except RayError as error:
+            interruption.check()  # a terminal that closes ends Ray's processes, too
             raise LostClusterError(
                 f"Ray was lost ({type(error).__name__}); finished trials are kept: run the same command again to go on"
             ) from error

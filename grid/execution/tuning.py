@@ -151,7 +151,9 @@ class RunWatcher(_NotSaved, tune.Callback):
 
         Raises:
             OSError: A trial could not be committed, and so none that is still running could be.
+            KeyboardInterrupt: The run was to end before.
         """
+        self.interruption.check()
         if self.ledger_problem:
             problem = f"a trial can't be written ({self.ledger_problem}); finished ones are kept: make room, run again"
             raise OSError(errno.EIO, problem, "ledger")

@@ -33,6 +33,9 @@ WEIGHTS = "weights.safetensors"
 STAGING = ".staging"
 """Folder in the ledger where trials are written before they get their name."""
 
+PART = re.compile("[0-9a-f]{2}")
+"""Names of the folders that hold trials: the first two digits of their keys."""
+
 MAX_WEIGHTS_BYTES = 4 * 2**30
 """Of a network's weights: a billion of them in fp32."""
 
@@ -228,7 +231,8 @@ class Ledger:
                 if status is not None and time.time() - status.st_mtime > STALE_S:
                     with contextlib.suppress(OSError):  # another user's
                         staging.remove(left)
-            for folder in (STAGING, *self._parts()):  # some may be another user's
+            parts = [name for name in self.files.names() if PART.fullmatch(name)]
+            for folder in (STAGING, *parts):  # some may be another user's, or no folder
                 probe = f"{folder}/.{uuid.uuid4().hex}"
                 self.files.write(probe, b"")
                 self.files.remove(probe)
@@ -240,7 +244,7 @@ class Ledger:
 
     def _parts(self) -> list[str]:
         """Names of the folders that hold trials: the first two digits of their keys."""
-        return [n for n in self.files.names() if re.fullmatch("[0-9a-f]{2}", n) and self.files.kind(n) == "folder"]
+        return [name for name in self.files.names() if PART.fullmatch(name) and self.files.kind(name) == "folder"]
 
     def _read_whole(self, fingerprint: str) -> tuple[TrialRecord, Arrays]:
         """A trial and its predictions, none unless it is `ok`.

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import ray
 from ray import tune
 
+import grid.execution.doctor as doctor
 import grid.execution.launch as launch
 import grid.execution.nodes as nodes
 import grid.execution.ray_cluster as ray_cluster
@@ -151,6 +152,8 @@ def train_without_ray() -> None:
     tune.report = lambda *_, **__: None
     ray.get = lambda value: value  # type: ignore[assignment]
     ray_cluster.ray_cluster = _nothing
+    doctor.ray_cluster = _nothing
+    doctor.node_reports = lambda store: {}
     launch.train_all = train_all
     nodes.node_facts = lambda: []
 

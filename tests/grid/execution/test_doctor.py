@@ -160,7 +160,7 @@ def test_results_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     ledger.commit(record(), predictions())
     (ledger.files.path / "ff").write_text("a file where trials belong")
     found = check_results(ledger)
-    assert found.ok is False and "ledger/ff/" in found.seen and found.mend is not None and "--results" in found.mend
+    assert found.ok is False and "ledger/ff)" in found.seen and found.mend is not None and "--results" in found.mend
 
 
 def test_a_full_disk_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,8 +152,8 @@ def train_without_ray() -> None:
     tune.report = lambda *_, **__: None
     ray.get = lambda value: value  # type: ignore[assignment]
     ray_cluster.ray_cluster = _nothing
-    doctor.ray_cluster = _nothing
-    doctor.node_reports = lambda store: {}
+    doctor.ray_cluster = _nothing  # type: ignore[attr-defined]
+    doctor.node_reports = lambda store: {}  # type: ignore[attr-defined]
     launch.train_all = train_all
     nodes.node_facts = lambda: []
 

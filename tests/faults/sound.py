@@ -150,6 +150,7 @@ def command(*arguments: str) -> Callable[[], None]:
 def train_without_ray() -> None:
     """From now on, what a run would ask of Ray is done in this process."""
     tune.report = lambda *_, **__: None
+    ray.get_runtime_context = lambda: SimpleNamespace(get_node_id=lambda: "0" * 56)  # type: ignore[assignment,return-value]
     ray.get = lambda value: value  # type: ignore[assignment]
     ray_cluster.ray_cluster = _nothing
     doctor.ray_cluster = _nothing  # type: ignore[attr-defined]

@@ -80,7 +80,7 @@ def mutate_folder(root: Path, draw: Random, victims: Path) -> None:
             _remove(other)
             path.rename(other)
         case 9 if file.parent != root.parent:
-            shutil.copyfile(file, file.with_name(_name(file.name, draw)))
+            file.with_name(_name(file.name, draw)).write_bytes(file.read_bytes())  # the name may be the same
         case 10:
             _remove(path)
             draw.choice((os.mkfifo, Path.mkdir, Path.touch, lambda place: place.symlink_to(victims)))(path)

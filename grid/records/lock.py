@@ -146,20 +146,26 @@ def held_lock(
         gone, since = _take(path, mine, lambda path, other: _is_gone(path, other, take_over, say))
         lock = HeldLock(path, mine, since)
         lock.give_sign()  # a pause may have come before the first one
+    except KeyboardInterrupt:  # a run that is told to end may have its lock already
+        with contextlib.suppress(OSError, UserError):
+            if read(path) == mine:
+                remove(path)
+        raise
     except OSError as error:
         raise UserError(
             f"results folder {folder}: can't be written ({error.strerror}: {error.filename}); "
             "give another with --results"
         ) from error
-    if gone is not None and lock.lost_to is None:
-        say(f"took over {folder} from a run that is gone: {gone}; its finished trials are kept")
     signs = threading.Thread(target=lock.give_signs, args=(on_loss,), name="signs of life", daemon=True)
-    signs.start()
     try:
+        if gone is not None and lock.lost_to is None:
+            say(f"took over {folder} from a run that is gone: {gone}; its finished trials are kept")
+        signs.start()
         yield lock
     finally:
         lock.over.set()
-        signs.join(timeout=SIGN_S)  # a file system that hangs should not keep the run from ending
+        if signs.ident is not None:
+            signs.join(timeout=SIGN_S)  # a file system that hangs should not keep the run from ending
         _release(lock, is_new)
 
 

@@ -132,6 +132,9 @@ class RunLog:
         self.manifest = manifest
         self.outcome: Outcome = "complete"
         self._folder = folder
+
+    def begin(self) -> None:
+        """Notes that the run began."""
         self._change()
 
     def add_study(self, plan: StudyPlan, counts: PlanCounts, claims_hash: str | None) -> None:
@@ -182,6 +185,7 @@ def recorded_run(folder: Folder, command: Sequence[str], num_threads: Mapping[st
     log = RunLog(folder, manifest)
     outcome: Outcome = "failed"
     try:
+        log.begin()  # whoever interrupts the run may do so while this is written
         yield log
         outcome = log.outcome
     except KeyboardInterrupt:

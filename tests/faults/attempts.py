@@ -74,6 +74,7 @@ class Case:
     def surroundings(self, *, powerless: bool) -> Surroundings:
         """Where its command runs; Ray is nowhere, so that nothing starts it."""
         environment = {"HOME": str(self.root / "home"), "TMPDIR": str(self.tmp), "RAY_ADDRESS": "127.0.0.1:9"}
+        environment["TORCH_HOME"] = str(self.tmp / "torch")  # where digests of weights are kept at first use
         return Surroundings(self.here, self.printed, environment, powerless)
 
 

@@ -133,7 +133,8 @@ def test_a_worker_is_reused_for_trials_of_its_share_and_gives_way_to_those_of_an
     queue, display, interruption = Queue(trials), ProgressDisplay(RunState({}, {}), Console(quiet=True)), Interruption()
     with ray_cluster.ray_cluster():
         all_cpus = ray.cluster_resources()["CPU"]
-        resources = Resources(by_architecture={"resnet50": (all_cpus, 0)}, max_trials=1)
+        own = ArchitectureShare(architecture="resnet50", cpus=all_cpus, gpus=0)
+        resources = Resources(by_architecture=(own,), max_trials=1)
         watcher = RunWatcher(queue, display, interruption, lambda job, error, kills: pytest.fail(error))
         run_tune(say_process(tmp_path), resources, ScheduleSearcher(queue, interruption), watcher)
     process = {seed: (tmp_path / str(seed)).read_text() for seed in range(9)}

@@ -106,7 +106,8 @@ def test_dropout_keeps_the_expectation_and_the_gradient_is_that_of_what_was_kept
 def test_what_dropout_zeroes_is_fixed_by_the_seed_and_the_same_in_every_number_format() -> None:
     def zeros(seed: int, dtype: torch.dtype) -> torch.Tensor:
         torch.manual_seed(seed)
-        return Dropout(0.3)(torch.ones(7, 5, 3, 2, dtype=dtype)) == 0
+        dropped: torch.Tensor = Dropout(0.3)(torch.ones(7, 5, 3, 2, dtype=dtype)) == 0
+        return dropped
 
     assert torch.equal(zeros(1, torch.float32), zeros(1, torch.bfloat16))
     assert not torch.equal(zeros(1, torch.float32), zeros(2, torch.float32))

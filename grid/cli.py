@@ -79,10 +79,8 @@ def run(
     from grid.records.results_folder import ResultsFolder
     from grid.runs.session import Session
 
-    session = Session(
-        request.of(questions, resources), method, ResultsFolder(results), resources, out, take_over=take_over
-    )
-    index, complete = session.run()
+    asked = request.of(questions, resources)
+    index, complete = Session(asked, method, ResultsFolder(results), out, take_over=take_over).run()
     out.print(f"Report: {index.resolve()}")
     return 0 if complete else 1
 
@@ -102,7 +100,7 @@ def plan(
     from grid.runs.planning import print_plan
 
     asked = request.of(questions, resources)
-    print_plan(asked, method, ResultsFolder(results), resources, out, price=gpu_price, timed=timed)
+    print_plan(asked, method, ResultsFolder(results), out, price=gpu_price, timed=timed)
 
 
 @app.command

@@ -1,4 +1,4 @@
-"""A question at one budget: arms, each with its complete configuration, seeds, and the choice of arms by their values."""
+"""A question at one budget: arms, each with its configuration, the seeds, and the choice of arms by their values."""
 
 from typing import Annotated, Any, Literal
 

@@ -167,7 +167,8 @@ def planned_trial(study: Study, data_fingerprint: str, arm: int, seed: int, stag
 def settled_fingerprints(plans: Sequence[StudyPlan], ledger: Ledger) -> set[str]:
     """Those of the plans' trials that need no more training; a screening that was stopped has done its work."""
     screening = {trial.fingerprint for plan in plans for trial in plan.trials if trial.stage == "screening"}
-    records = ledger.read(trial.fingerprint for plan in plans for trial in plan.trials)
+    planned = {trial.fingerprint for plan in plans for trial in plan.trials}
+    records = ledger.read(planned.intersection(ledger.fingerprints()))
     return {
         fingerprint
         for fingerprint, record in records.items()

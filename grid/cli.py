@@ -10,6 +10,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,7 +31,8 @@ app = App(
     help="Asks questions of image classifiers, and answers them with trained trials and their uncertainty.",
     help_flags=("--help",),
     help_format="plaintext",
-    version_flags=(),
+    version=lambda: version("cifar-grid"),
+    version_flags=("--version",),
     default_parameter=Parameter(negative=(), allow_leading_hyphen=True, allow_repeating=True),
     exit_on_error=False,
     print_error=False,

@@ -77,8 +77,8 @@ def _make_axis(question: SourcedQuestion, field: str, tried: list[Any]) -> Axis:
 
 def _labels(question: SourcedQuestion, cells: list[Cell], axes: list[Axis], fields: list[str] | None) -> str:
     """The label of an arm; what users called it in each of its cells, if more than one has a label."""
-    labelled = {cell.label: cell for cell in reversed(cells) if cell.label}  # the first cell of each label
-    named = [cell for cell in cells if labelled.get(cell.label) is cell] or cells[:1]
+    first = {cell.label: cell for cell in reversed(cells)}  # the first cell of each label
+    named = [cell for cell in cells if cell.label and first[cell.label] is cell] or cells[:1]
     return " = ".join(_label(question, cell, fields or cell.named, axes) for cell in named)
 
 

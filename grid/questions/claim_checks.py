@@ -1,10 +1,10 @@
 """Refuses a claim that speaks of no arm, so that a slip of the pen is not taken for something that was never run."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from grid.questions.claims import BestClaim
+from grid.questions.claims import BestClaim, Selector
 from grid.questions.sourced_yaml import Location
 from grid.questions.study import Study, best_arms, matching_arms, value_key
 
@@ -44,7 +44,7 @@ def _complain(
     return error((*claim, side, field), f"{'.'.join(map(str, (*claim, side)))}: {message}")
 
 
-def _find(study: Study, side: str, selector: Mapping[str, Any] | str, complain: Complain) -> tuple[int, ...]:
+def _find(study: Study, side: str, selector: Selector, complain: Complain) -> tuple[int, ...]:
     """The arms on a side of a claim."""
     found = matching_arms(study, selector)
     if isinstance(selector, str):

@@ -179,7 +179,7 @@ def settled_fingerprints(plans: Sequence[StudyPlan], ledger: Ledger) -> set[str]
 def new_trials(plans: Sequence[StudyPlan], settled: Collection[str]) -> dict[str, TrainConfig]:
     """What is to be trained: plans minus ledger, each trial once, by fingerprint."""
     return {
-        trial.fingerprint: plan.config(trial)
+        trial.fingerprint: plan.study.config(trial.arm, trial.seed)
         for plan in plans
         for trial in plan.trials
         if trial.fingerprint not in settled

@@ -6,13 +6,11 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
-from cifar_models.config import TRAINING_VERSION, TrainConfig
-from cifar_models.data import Dataset
+from cifar_models.config import TrainConfig
 from grid.errors import QuestionError, one_line
 from grid.execution.interrupt import stop_main_thread, stoppable
 from grid.execution.progress import ProgressDisplay, RunState
@@ -20,7 +18,6 @@ from grid.execution.schedule import Queue, Schedule
 from grid.formats import plural
 from grid.questions.claims import claims_hash
 from grid.questions.question import SourcedQuestion
-from grid.records.ledger import TrialRecord
 from grid.records.lock import Fence, held_lock
 from grid.records.manifest import RunLog, recorded_run
 from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
@@ -34,7 +31,7 @@ from grid.runs.planning import plan_composed, print_counts, refuse_too_many_gpu_
 from grid.runs.request import Request
 from grid.runs.screening import confirmation, plan_screening, rule_of, schedule_of
 from grid.runs.sequential import open_questions, seeds_of_next_look
-from grid.runs.weights import skipped_in_words, without_weights
+from grid.runs.weights import record_skipped, skipped_in_words, without_weights
 
 
 @dataclass
@@ -205,28 +202,6 @@ class Session:
         self._skipped |= skipped
         return skipped.keys()
 
-    def _record_skipped(self, plans: Sequence[StudyPlan]) -> None:
-        """Commits what these plans skip, but for trials of which an earlier run has curves."""
-        skipped = {t.fingerprint: (plan, t) for plan in plans for t in plan.trials if t.fingerprint in self._skipped}
-        earlier = self.folder.ledger.read(skipped)
-        for fingerprint, (plan, trial) in skipped.items():
-            reason, known = self._skipped[fingerprint], earlier.get(fingerprint)
-            if known is not None and (known.epochs or known.reason == reason):
-                continue
-            self.folder.ledger.commit(
-                TrialRecord(
-                    fingerprint=fingerprint,
-                    status="skipped",
-                    reason=reason,
-                    config=plan.config(trial),
-                    data_fingerprint=plan.data_fingerprint,
-                    training_version=TRAINING_VERSION,
-                    started=datetime.now(UTC).isoformat(),
-                    wall_s=0.0,
-                    machine="unknown",
-                )
-            )
-
     def _settled(self, plans: Sequence[StudyPlan]) -> set[str]:
         """Trials of these studies, and of those before, that need no more training; damaged ones are set aside."""
         ledger = self.folder.ledger
@@ -243,8 +218,21 @@ class Session:
         print_counts(plans, counts, self.out)
         dataset = None if schedule.is_done() else self.request.load_dataset(plans)
         log = self._note(plans, counts)  # nothing is written before all checks have passed
-        if dataset is not None:
-            self._carry_out(schedule, plans, dataset, log)
+        if dataset is None:
+            return
+        from grid.execution.launch import train_all  # torch and Ray take seconds to import; not all runs need them
+        from grid.execution.nodes import node_facts
+        from grid.execution.ray_cluster import ray_cluster
+
+        self._open.enter_context(ray_cluster())
+        log.add_nodes(node_facts())
+        labels = {t.fingerprint: f"{p.study.arms[t.arm].label}, seed {t.seed}" for p in plans for t in p.trials}
+        budgets = {fingerprint: config.epochs for fingerprint, config in schedule.trials.items()}
+        self._trained |= schedule.trials.keys()
+        ledger, resources, keep = self.folder.ledger, self.request.resources, self.method.keep_weights != "none"
+        with ProgressDisplay(RunState(budgets, labels), self.out) as display:
+            ended = train_all(schedule, dataset, ledger, resources, display, keep_weights=keep, fence=self._fence)
+        self.interrupted = not ended
 
     def _note(self, plans: Sequence[StudyPlan], counts: Sequence[PlanCounts]) -> RunLog:
         """Writes the plans, and the manifest of this run, which is on disk before its first trial starts."""
@@ -259,24 +247,8 @@ class Session:
         for plan in plans:
             if samples_are_missing(plan.study, self.folder.files):
                 write_samples(plan.study, self.folder.files)
-        self._record_skipped(plans)
+        record_skipped(self._skipped, plans, self.folder.ledger)
         return self._log
-
-    def _carry_out(self, schedule: Schedule, plans: Sequence[StudyPlan], dataset: Dataset, log: RunLog) -> None:
-        """Has Ray train what a schedule hands out."""
-        from grid.execution.launch import train_all  # torch and Ray take seconds to import; not all runs need them
-        from grid.execution.nodes import node_facts
-        from grid.execution.ray_cluster import ray_cluster
-
-        self._open.enter_context(ray_cluster())
-        log.add_nodes(node_facts())
-        names = {t.fingerprint: f"{p.study.arms[t.arm].label}, seed {t.seed}" for p in plans for t in p.trials}
-        budgets = {fingerprint: config.epochs for fingerprint, config in schedule.trials.items()}
-        self._trained |= schedule.trials.keys()
-        ledger, resources, keep = self.folder.ledger, self.request.resources, self.method.keep_weights != "none"
-        with ProgressDisplay(RunState(budgets, names), self.out) as display:
-            ended = train_all(schedule, dataset, ledger, resources, display, keep_weights=keep, fence=self._fence)
-        self.interrupted = not ended
 
     def _without_weights(self, plans: Sequence[StudyPlan]) -> set[str]:
         """Trials whose weights are asked for and were not kept: they have to be trained again."""

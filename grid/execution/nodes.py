@@ -1,6 +1,7 @@
 """What the nodes of a Ray cluster say of themselves: for the manifest of a run, and for the doctor."""
 
 import contextlib
+import gc
 import hashlib
 import os
 import platform
@@ -15,15 +16,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import ray
-import torch
 from fsspec.core import url_to_fs
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cifar_models.config import Frozen
-from cifar_models.device import default_device, describe, native_precision
 from grid.execution.checkpoints import CheckpointStore, StorageError
-from grid.execution.ray_cluster import alive_nodes
+from grid.execution.ray_cluster import alive_nodes, is_own_cluster
 from grid.records.manifest import Gpu, Node, package_versions
 
 ANSWER_S = 120.0
@@ -69,6 +68,29 @@ def node_facts() -> list[Node]:
     return [answer for answer in _ask(describe_node).values() if isinstance(answer, Node)]
 
 
+def warm_nodes() -> list[Node]:
+    """As many workers as this node has CPUs import what trials need, if Ray was started here for the time being.
+
+    Returns:
+        As `node_facts`; one of the workers answers for the machine.
+    """
+    nodes = alive_nodes()
+    num_more = int(nodes[0]["Resources"].get("CPU", 1)) - 1 if is_own_cluster() else 0
+    others = [ray.remote(num_cpus=1, max_retries=0)(_import_training).remote() for _ in range(num_more)]
+    facts = node_facts()
+    ray.wait([*others, ray.put(None)], num_returns=num_more + 1, timeout=ANSWER_S)
+    return facts
+
+
+def _import_training() -> None:
+    gc.disable()  # a fifth of the time of the imports, where everything that is made stays
+    import torch._dynamo  # noqa: F401  # torch's optimizers import it at their first step
+
+    import grid.execution.trial  # noqa: F401
+
+    gc.enable()
+
+
 def node_reports(store: CheckpointStore | None) -> dict[str, NodeReport | str]:
     """What every node says of itself, by its name, or why it said nothing; Ray has to be connected.
 
@@ -81,6 +103,11 @@ def node_reports(store: CheckpointStore | None) -> dict[str, NodeReport | str]:
 
 def describe_node(name: str, resources: dict[str, float]) -> Node:
     """The hardware of the machine that this runs on; no memory of a GPU is taken for it."""
+    _import_training()  # this worker trains next
+    import torch
+
+    from cifar_models.device import describe
+
     return Node(
         name=name,
         cpu=describe(torch.device("cpu")),
@@ -103,6 +130,10 @@ def examine_node(
         store: Where checkpoints are to be kept, if that was chosen.
         probe: What the driver left there, if it could.
     """
+    import torch
+
+    from cifar_models.device import default_device, native_precision
+
     temporary = ray.get_runtime_context().get_temp_dir()
     open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return NodeReport(

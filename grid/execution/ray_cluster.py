@@ -1,5 +1,6 @@
 """The Ray cluster of a run: connecting to it, and what is checked there before the first trial starts."""
 
+import contextlib
 import logging
 import os
 import re
@@ -13,10 +14,12 @@ from typing import Any
 
 import ray
 import yaml
+from ray._private.node import Node as RayNode
+from ray._private.parameter import RayParams
 from ray._private.services import get_ray_address_from_environment
 from ray.exceptions import RayError
 
-from cifar_models.device import WORKER_ENVIRONMENT
+from cifar_models.hardware import WORKER_ENVIRONMENT
 from grid.errors import UserError
 from grid.execution.resources import Share
 
@@ -124,13 +127,13 @@ def _connect(address: str | None) -> None:
         KeyboardInterrupt: SIGTERM came, which Ray takes for itself while it starts.
     """
     handler = signal.getsignal(signal.SIGTERM)
+    # the workers of a Ray of one's own have its environment, and so are those that it starts in advance
+    environment = {"env_vars": WORKER_ENVIRONMENT} if address is not None else None
     try:
-        ray.init(
-            runtime_env={"env_vars": WORKER_ENVIRONMENT},
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            include_dashboard=False,
-        )
+        with _own_ray() if address is None else contextlib.nullcontext():
+            ray.init(
+                runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False
+            )
     except SystemExit:
         raise KeyboardInterrupt from None
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
@@ -138,6 +141,40 @@ def _connect(address: str | None) -> None:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
+
+
+@contextmanager
+def _own_ray() -> Iterator[None]:
+    """Has Ray start with the environment that workers need, and without what a run on one machine has no use for.
+
+    That is what forwards logs, adds nodes and serves a dashboard; each is a process of Python that takes a second of a
+    processor. Where a version of Ray has other names for them, they are started.
+    """
+    before = {name: os.environ.get(name) for name in WORKER_ENVIRONMENT}
+    parameters, start_api_server = RayParams.__init__, getattr(RayNode, "start_api_server", None)
+
+    def without_monitors(self: RayParams, **given: Any) -> None:
+        parameters(self, **given)
+        self.include_log_monitor, self.no_monitor = False, True
+
+    def start_none(self: RayNode, **_: Any) -> None:
+        self._webui_url = None
+
+    os.environ.update(WORKER_ENVIRONMENT)
+    RayParams.__init__ = without_monitors
+    RayNode.start_api_server = start_none
+    try:
+        yield
+    finally:
+        RayParams.__init__, RayNode.start_api_server = parameters, start_api_server
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def is_own_cluster() -> bool:
+    """Whether Ray was started by this process, for the time being."""
+    node = ray._private.worker._global_node
+    return node is not None and node.head
 
 
 def _explain(error: Exception, address: str | None) -> str:

@@ -4,8 +4,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-
-from pydantic import BaseModel
+from typing import NamedTuple
 
 from grid.errors import UserError
 from grid.records.files import Folder
@@ -18,7 +17,7 @@ class DamageError(Exception):
     """Something is wrong with a trial in the ledger; the message says what."""
 
 
-class DamagedTrial(BaseModel):
+class DamagedTrial(NamedTuple):
     """Something in the ledger that is no readable trial: what is wrong, and where it was put.
 
     Attributes:

@@ -60,13 +60,8 @@ class Folder:
         return Folder(self.root, *self.inside, *_parts(name))
 
     def beside(self, name: str) -> "Folder":
-        """A folder in the one around this one; of the outermost folder that is not known to be without links.
-
-        Raises:
-            ValueError: This is the outermost folder.
-        """
-        if not self.inside:
-            raise ValueError(f"what is beside {self.root} is not below it")
+        """A folder in the one around this one, which must not be the outermost."""
+        assert self.inside, f"what is beside {self.root} is not below it"
         return Folder(self.root, *self.inside[:-1], *_parts(name))
 
     def absolute(self) -> "Folder":
@@ -127,16 +122,10 @@ class Folder:
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
-        """A file to fill, which then takes the place of an earlier one, on disk; folders around it are made.
-
-        Raises:
-            OSError: It can't be written, or the disk is full; the earlier file is as it was.
-        """
-        with self._unfinished(name) as (folder, leaf, unfinished):
-            with os.fdopen(os.open(unfinished, WRITE_NEW, 0o666, dir_fd=folder), "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
+        """A file to fill; it takes the place of an earlier one when this ends. Otherwise the same as `write`."""
+        with self._unfinished(name) as (folder, leaf, unfinished, file):
+            yield file
+            _to_disk(file)
             os.replace(unfinished, leaf, src_dir_fd=folder, dst_dir_fd=folder)
             os.fsync(folder)
 
@@ -146,11 +135,9 @@ class Folder:
         A link to a file that is already complete is atomic on NFS too, where `O_EXCL` may not be.
         Source: open(2): over NFS the answer may be lost, and the number of links tells what became of it.
         """
-        with self._unfinished(name) as (folder, leaf, unfinished):
-            with os.fdopen(os.open(unfinished, WRITE_NEW, 0o666, dir_fd=folder), "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+        with self._unfinished(name) as (folder, leaf, unfinished, file):
+            file.write(content)
+            _to_disk(file)
             try:
                 os.link(unfinished, leaf, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
             except FileExistsError:
@@ -190,21 +177,22 @@ class Folder:
             else:
                 os.unlink(leaf, dir_fd=folder)
 
-    def clear_unfinished(self) -> None:
-        """Removes files that a killed process left half-written here; a younger one may be another's, at work."""
+    def clear(self, leftover: re.Pattern[str] = UNFINISHED) -> None:
+        """Removes what a killed process left here, by its name; what is young may be another process's, at work."""
         for name in self.names():
-            status = self.status(name) if UNFINISHED.fullmatch(name) else None
+            status = self.status(name) if leftover.fullmatch(name) else None
             if status is not None and time.time() - status.st_mtime > STALE_S:
                 with contextlib.suppress(OSError):  # another user's
                     self.remove(name)
 
     @contextlib.contextmanager
-    def _unfinished(self, name: str) -> Iterator[tuple[int, str, str]]:
-        """A folder, a name in it, and another one for what is not complete yet, which is gone afterwards."""
+    def _unfinished(self, name: str) -> Iterator[tuple[int, str, str, BinaryIO]]:
+        """The opened folder of a file, the file's name, and a new file under another name, removed afterwards."""
         with self._around(name, make=True) as (folder, leaf):
             unfinished = f".{uuid.uuid4().hex}.tmp"  # not longer than a name may be, whatever the file is called
             try:
-                yield folder, leaf, unfinished
+                with os.fdopen(os.open(unfinished, WRITE_NEW, 0o666, dir_fd=folder), "wb") as file:
+                    yield folder, leaf, unfinished, file
             finally:
                 with contextlib.suppress(FileNotFoundError):  # else a full disk would be filled further
                     os.unlink(unfinished, dir_fd=folder)
@@ -246,6 +234,11 @@ def _parts(name: str) -> list[str]:
     if any(part in ("", ".", "..") or "\0" in part for part in parts):
         raise ValueError(f"{name!r} is no name below a folder")
     return parts
+
+
+def _to_disk(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _open_folder(around: int, name: str, path: Path, *, make: bool) -> int:

@@ -45,6 +45,10 @@ class Holder(Frozen):
         since = f"{self.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         return _printable(f"process {self.pid} on {self.host}, started by {self.user}, since {since} ({self.command})")
 
+    def as_json(self) -> bytes:
+        """What stands in the file of a lock."""
+        return self.model_dump_json(indent=1).encode()
+
     def is_here(self) -> bool:
         """Whether it is a process of this machine, or container, since its last start."""
         here = (self.host, self.machine) == (socket.gethostname(), _machine())

@@ -226,13 +226,9 @@ class Ledger:
         staging = self.files.below(STAGING)
         try:
             staging.make()
-            for left in staging.names():  # by a run that was killed; a younger one may be another run's, at work
-                status = staging.status(left)
-                if status is not None and time.time() - status.st_mtime > STALE_S:
-                    with contextlib.suppress(OSError):  # another user's
-                        staging.remove(left)
-            parts = [name for name in self.files.names() if PART.fullmatch(name)]
-            for folder in (STAGING, *parts):  # some may be another user's, or no folder
+            staging.clear(re.compile(".*"))
+            for folder in filter(re.compile(f"{PART.pattern}|{re.escape(STAGING)}").fullmatch, self.files.names()):
+                # some may be another user's, or no folder
                 probe = f"{folder}/.{uuid.uuid4().hex}"
                 self.files.write(probe, b"")
                 self.files.remove(probe)

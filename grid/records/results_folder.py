@@ -47,7 +47,7 @@ class ResultsFolder:
         try:
             self.studies.make()
             for folder in (self.files, self.studies, self.runs):
-                folder.clear_unfinished()
+                folder.clear()
         except OSError as error:
             raise UserError(
                 f"{error.filename}: can't be made ({error.strerror}); give another folder with --results"

@@ -122,5 +122,5 @@ def _claims_histories(folder: ResultsFolder, plans: Sequence[StudyPlan]) -> dict
     histories: dict[str, str] = {}
     for study in (plan.study for plan in plans if plan.study.claims):
         history = claims_history(manifests, study.name, claims_hash(study.claims))
-        histories |= {study.name: str(history)} if history else {}
+        histories |= {study.name: history} if history else {}
     return histories

@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from cifar_models.hardware import WORKER_ENVIRONMENT as WORKER_ENVIRONMENT
+from cifar_models.environment import WORKER_ENVIRONMENT as WORKER_ENVIRONMENT
 
 
 def default_device() -> torch.device:

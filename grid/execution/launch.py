@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import ray
 from ray import tune
 from ray.exceptions import RayError
 
@@ -18,8 +17,8 @@ from grid.execution.lost_trials import MAX_WORKER_LOSSES, record_lost
 from grid.execution.nodes import node_reports
 from grid.execution.progress import ProgressDisplay
 from grid.execution.ray_cluster import alive_nodes, check_a_trial_fits, has_gpus, num_pending_trials, ray_cluster
-from grid.execution.resources import Resources
 from grid.execution.recorder import start_recorder
+from grid.execution.resources import Resources
 from grid.execution.schedule import Job, Schedule
 from grid.execution.tuning import InterruptibleFIFO, RunWatcher, ScheduleSearcher, Silence, name_trial
 from grid.records.ledger import Ledger

@@ -36,8 +36,8 @@ def explain_loss(error: str, before: MemoryKills | None) -> tuple[Status, str]:
 
 def record_lost(
     ledger: Ledger, data_fingerprint: str, job: Job, error: str, memory_kills: MemoryKills | None
-) -> Status:
-    """Commits a trial that could not do so itself, because its process was gone; returns its status."""
+) -> tuple[Status, str]:
+    """Commits a trial that could not do so itself, because its process was gone; returns its status and the reason."""
     status, reason = explain_loss(error, memory_kills)
     ledger.commit(
         TrialRecord(
@@ -53,4 +53,4 @@ def record_lost(
             machine="unknown",
         )
     )
-    return status
+    return status, reason

@@ -74,11 +74,11 @@ def warm_nodes() -> list[Node]:
     Returns:
         As `node_facts`; one of the workers answers for the machine.
     """
-    nodes = alive_nodes()
-    num_more = int(nodes[0]["Resources"].get("CPU", 1)) - 1 if is_own_cluster() else 0
+    num_more = max(0, int(alive_nodes()[0]["Resources"].get("CPU", 1)) - 1) if is_own_cluster() else 0
     others = [ray.remote(num_cpus=1, max_retries=0)(_import_training).remote() for _ in range(num_more)]
     facts = node_facts()
-    ray.wait([*others, ray.put(None)], num_returns=num_more + 1, timeout=ANSWER_S)
+    if others:
+        ray.wait(others, num_returns=num_more, timeout=ANSWER_S)
     return facts
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import ray
 import yaml
@@ -19,7 +20,7 @@ from ray._private.parameter import RayParams
 from ray._private.services import get_ray_address_from_environment
 from ray.exceptions import RayError
 
-from cifar_models.hardware import WORKER_ENVIRONMENT
+from cifar_models.environment import WORKER_ENVIRONMENT
 from grid.errors import UserError
 from grid.execution.resources import Share
 
@@ -131,9 +132,7 @@ def _connect(address: str | None) -> None:
     environment = {"env_vars": WORKER_ENVIRONMENT} if address is not None else None
     try:
         with _own_ray() if address is None else contextlib.nullcontext():
-            ray.init(
-                runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False
-            )
+            ray.init(runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
     except SystemExit:
         raise KeyboardInterrupt from None
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
@@ -151,22 +150,23 @@ def _own_ray() -> Iterator[None]:
     processor. Where a version of Ray has other names for them, they are started.
     """
     before = {name: os.environ.get(name) for name in WORKER_ENVIRONMENT}
-    parameters, start_api_server = RayParams.__init__, getattr(RayNode, "start_api_server", None)
+    parameters = RayParams.__init__
 
     def without_monitors(self: RayParams, **given: Any) -> None:
         parameters(self, **given)
-        self.include_log_monitor, self.no_monitor = False, True
+        vars(self).update(include_log_monitor=False, no_monitor=True)
 
-    def start_none(self: RayNode, **_: Any) -> None:
-        self._webui_url = None
+    def no_server(self: RayNode, **_: Any) -> None:
+        vars(self).update(_webui_url=None)
 
     os.environ.update(WORKER_ENVIRONMENT)
-    RayParams.__init__ = without_monitors
-    RayNode.start_api_server = start_none
     try:
-        yield
+        with (
+            patch.object(RayParams, "__init__", without_monitors),
+            patch.object(RayNode, "start_api_server", no_server, create=True),
+        ):
+            yield
     finally:
-        RayParams.__init__, RayNode.start_api_server = parameters, start_api_server
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 

@@ -121,7 +121,11 @@ def run_trial(
         progress.traceback = traceback.format_exc()
     wall_s = progress.earlier_s + time.perf_counter() - clock
     record = make_record(job, dataset.fingerprint, progress, started, wall_s)
-    report = {"status": progress.status, "val_acc": [epoch.val_acc for epoch in progress.epochs]}
+    report = {
+        "status": progress.status,
+        "reason": progress.reason,
+        "val_acc": [epoch.val_acc for epoch in progress.epochs],
+    }
     try:
         ray.get(recorder.commit.remote(record, progress.test, progress.weights))
     except OSError as error:  # what Ray raises for the recorder's OSError is one, too

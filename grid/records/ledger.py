@@ -10,7 +10,6 @@ It is the only truth about what was trained. This class owns every path and file
 import contextlib
 import hashlib
 import re
-import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,7 +21,7 @@ from cifar_models.config import TrainConfig
 from cifar_models.records import EpochRecord, TestRecord
 from grid.errors import UserError
 from grid.records.damage import DamagedTrial, DamageError, find_foreign, set_aside
-from grid.records.files import STALE_S, Folder
+from grid.records.files import Folder
 from grid.records.fingerprint import Fingerprint
 from grid.records.predictions import Arrays, pack_predictions, unpack_predictions
 from grid.records.status import SETTLED, Status

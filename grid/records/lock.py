@@ -265,8 +265,8 @@ def _refusal(file: LockFile, other: Holder) -> str:
 
 def _loss(file: LockFile, other: Holder) -> str:
     return (
-        f"results folder {file.folder.path}: taken over by {other} while this run gave no sign of life; this one ends, and "
-        "its finished trials are kept"
+        f"results folder {file.folder.path}: taken over by {other} while this run gave no sign of life; this one "
+        "ends, and its finished trials are kept"
     )
 
 

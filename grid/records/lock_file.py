@@ -10,7 +10,6 @@ from grid.errors import UserError
 from grid.records.files import Folder
 from grid.records.holder import Holder
 
-
 LOCK = "run.lock"
 
 

@@ -12,7 +12,6 @@ from grid.forecast.estimate import Capacity, Estimate, estimate, estimate_in_wor
 from grid.forecast.rehearsal import rehearse
 from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
 from grid.records.results_folder import ResultsFolder
-from grid.report.pipeline import find_winners
 from grid.runs.method import Method, PlannedMethod
 from grid.runs.request import Request
 from grid.runs.screening import num_finalists, plan_screening, schedule_of
@@ -48,6 +47,8 @@ def print_plan(
     for question in questions:
         if not question.question.parts:
             continue
+        from grid.report.pipeline import find_winners  # pandas takes seconds to import
+
         try:
             winners = find_winners(folder, request.profile, request.dataset_label(), request.data_fingerprint)
             later = request.plans([question], winners)

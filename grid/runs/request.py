@@ -10,7 +10,6 @@ from cyclopts import Parameter
 from pydantic import AfterValidator, Field
 
 from cifar_models.config import DatasetName, Frozen
-from cifar_models.hardware import native_precision as native_precision
 from grid.errors import UserError
 from grid.execution.resources import Resources, expand_home
 from grid.questions.expansion import Winners, make_study
@@ -182,10 +181,19 @@ class Request(DataRequest):
     def _images(self) -> "Dataset":
         from cifar_models.data import load
 
-        dataset = load(self._dataset_name(), self.data_dir)
+        dataset = load(self._dataset_name(), self.data_dir, known_fingerprint=self.data_fingerprint)
         if dataset.fingerprint != self.data_fingerprint:
             raise UserError("the data changed while it was read; run the same command again")
         return dataset
+
+
+def native_precision(on_gpu: bool | None) -> str:
+    """The number format that suits where trials run: bf16 where it is fast, else fp32."""
+    if on_gpu:
+        return "bf16"  # the GPUs may be on other machines than this; current ones all have it
+    from cifar_models import device  # torch takes seconds to import
+
+    return device.native_precision(device.default_device())
 
 
 def _check_parts(question: SourcedQuestion, given: Mapping[str, SourcedQuestion]) -> None:

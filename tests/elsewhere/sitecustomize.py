@@ -11,28 +11,28 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 PRECISION = os.environ.get("CIFAR_GRID_TEST_PRECISION", "")
-MODULES = {"cifar_models.device", "cifar_models.hardware"}
+DEVICE = "cifar_models.device"
 
 
 class DeviceFinder:
-    """Finds the modules that know the hardware, once, and has them say another format; torch is not imported for it."""
+    """Finds the module that knows the device, once, and has it say another format; torch is not imported for it."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name not in MODULES:
+        if name != DEVICE:
             return None
-        MODULES.remove(name)
+        sys.meta_path.remove(DeviceFinder)
         spec = importlib.util.find_spec(name)
         assert spec is not None and spec.loader is not None
         execute = spec.loader.exec_module
 
         def execute_and_patch(module: ModuleType) -> None:
             execute(module)
-            vars(module)["native_precision"] = lambda *_: PRECISION
+            vars(module)["native_precision"] = lambda device: PRECISION
 
         spec.loader.exec_module = execute_and_patch  # type: ignore[method-assign]
         return spec
 
 
-if PRECISION and not MODULES & sys.modules.keys():
+if PRECISION and DEVICE not in sys.modules:
     sys.meta_path.insert(0, DeviceFinder)

@@ -23,7 +23,7 @@ PLAIN_INTERVAL_S = 60.0
 NUM_ARMS = 5
 """Arms that the live table shows."""
 
-MAX_LABEL = 60
+MAX_LABEL = 50
 """Characters of an arm's label there; the numbers have to fit beside it."""
 
 NUM_REASONS = 3

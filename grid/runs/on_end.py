@@ -29,7 +29,7 @@ def run_on_end(command: str, manifest: Manifest, results: Path, say: Callable[[s
     }
     try:
         code = subprocess.run(shlex.split(command), env=os.environ | about, stdin=subprocess.DEVNULL).returncode
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, IndexError) as error:
         say(f"--on-end: {command!r} can't be run ({error})")
         return
     if code:

@@ -66,7 +66,7 @@ class CheckpointStore:
             self._write(fingerprint, data)
 
     def load(self, fingerprint: str, state: "TrainState") -> tuple[EpochRecord, ...]:
-        """Makes a state the one that was saved.
+        """Restores the saved state of a trial into `state`.
 
         Args:
             fingerprint: The trial.

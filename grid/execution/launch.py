@@ -35,7 +35,7 @@ def train_all(
     keep_weights: bool = False,
     fence: Fence | None = None,
 ) -> bool:
-    """Trains what a schedule hands out, on the Ray cluster that there is or on one started here for the time being.
+    """Trains all jobs of a schedule, on an existing Ray cluster or on one that is started for this run.
 
     Args:
         schedule: What to train, and in which order.
@@ -90,7 +90,7 @@ def train_trial(tune_config: dict[str, Job], **given: Any) -> None:
 
 
 def prepare(resources: Resources, store: CheckpointStore) -> Resources:
-    """Checks on the cluster what would otherwise go wrong hours later, and sets how many trials wait in Tune.
+    """Checks the cluster before the first trial starts, and sets how many trials wait in Tune.
 
     Returns:
         The resources with the GPUs that a trial has on this cluster, unless the user chose.

@@ -69,7 +69,7 @@ def node_facts() -> list[Node]:
 
 
 def warm_nodes() -> list[Node]:
-    """As many workers as this node has CPUs import what trials need, if Ray was started here for the time being.
+    """Has workers import what trials need: one a CPU, if this process started Ray; returns the machines.
 
     Returns:
         As `node_facts`; one of the workers answers for the machine.
@@ -197,7 +197,7 @@ def storage_problem(store: CheckpointStore, probe: str | None) -> str | None:
 
 
 def _ask(function: Callable[..., Any], *arguments: object) -> dict[str, Any]:
-    """What a function returns on every node, by the node's name; a line of text where it could not run."""
+    """Runs a function on every node; returns its results by the node's name, or a line that says what went wrong."""
     ask = ray.remote(num_cpus=0, max_retries=0)(function)
     asked = {}
     for node in alive_nodes():

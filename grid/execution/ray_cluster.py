@@ -39,7 +39,7 @@ HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 
 
 @contextmanager
 def ray_cluster() -> Iterator[None]:
-    """Connects to the cluster of this node or of RAY_ADDRESS, or starts one here for the time being.
+    """Connects to the cluster of this node or of RAY_ADDRESS, or starts one here that ends with this.
 
     Inside another of its kind it changes nothing.
 
@@ -64,7 +64,7 @@ def ray_cluster() -> Iterator[None]:
 
 
 def cluster_address() -> str | None:
-    """Where a cluster is said to be: by RAY_ADDRESS, or by what `ray start` noted here; None to start one here.
+    """Returns the address of a cluster, from RAY_ADDRESS or from `ray start` on this node; None to start one here.
 
     Raises:
         UserError: RAY_ADDRESS is no address, or `auto` while no cluster runs here.
@@ -172,7 +172,7 @@ def _own_ray() -> Iterator[None]:
 
 
 def is_own_cluster() -> bool:
-    """Whether Ray was started by this process, for the time being."""
+    """Whether this process started the Ray that it is connected to."""
     node = ray._private.worker._global_node
     return node is not None and node.head
 

@@ -24,7 +24,7 @@ FAILURE_HEADING = re.compile(r"^Failure # \d+ \(occurred at .*\)\n", re.MULTILIN
 
 
 class _NotSaved:
-    """Tune pickles what it is given, for a restore that is never used here."""
+    """Is pickled without its content: Tune saves what it is given for a restore that is never used here."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -148,7 +148,7 @@ class RunWatcher(_NotSaved, tune.Callback):
             self._ended(job, status, reason, (trial.last_result or {}).get("val_acc", ()))
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Tune went once around its loop.
+        """Tune has finished an iteration of its loop.
 
         Raises:
             OSError: A trial could not be committed, and so none that is still running could be.
@@ -164,7 +164,7 @@ class RunWatcher(_NotSaved, tune.Callback):
         self.display.update()
 
     def say_problems(self) -> None:
-        """Says once, at the end of a run, what did not keep it from going on."""
+        """Reports problems that did not stop the run, once, at its end."""
         if self.storage_problems:
             num_trials, problem = len(self.storage_problems), next(iter(self.storage_problems.values()))
             self.display.say(f"{num_trials} trials were trained without a checkpoint: {problem}")

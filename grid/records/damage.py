@@ -35,7 +35,7 @@ class DamagedTrial(NamedTuple):
 
 
 def find_foreign(ledger: Folder) -> Iterator[tuple[str, str]]:
-    """Names of what lies in a ledger and is no trial's folder, each with what is wrong; hidden files are left alone.
+    """Lists everything in a ledger that is not the folder of a trial, with what is wrong; hidden files are left alone.
 
     Raises:
         OSError: A folder can't be read.
@@ -70,5 +70,5 @@ def set_aside(ledger: Folder, name: str, problem: str) -> DamagedTrial:
 
 
 def _visible(folder: Folder) -> list[str]:
-    """What is in a folder, if it is there, in order and without hidden files."""
+    """Sorted names of all files in a folder that are not hidden; none if there is no such folder."""
     return [name for name in folder.names() if not name.startswith(".")]

@@ -52,20 +52,20 @@ class Folder:
 
     @property
     def path(self) -> Path:
-        """Where it is, for messages and for those who are told where to look."""
+        """The path of the folder; only for messages, since it may lead through links."""
         return self.root.joinpath(*self.inside)
 
     def below(self, name: str) -> "Folder":
-        """A folder in this one, which may not be there yet."""
+        """Returns a folder inside this one; it need not exist yet."""
         return Folder(self.root, *self.inside, *_parts(name))
 
     def beside(self, name: str) -> "Folder":
-        """A folder in the one around this one, which must not be the outermost."""
+        """Returns a folder with the same parent as this one, which must not be the root."""
         assert self.inside, f"what is beside {self.root} is not below it"
         return Folder(self.root, *self.inside[:-1], *_parts(name))
 
     def absolute(self) -> "Folder":
-        """The same folder for a process that works elsewhere."""
+        """Returns the same folder with an absolute path, for processes with another working directory."""
         return Folder(self.root.resolve(), *self.inside)
 
     def make(self) -> None:
@@ -74,26 +74,26 @@ class Folder:
             pass
 
     def kind(self, name: str) -> str | None:
-        """What bears a name: `file`, `folder` or `other` (a link, a pipe, a device, …); None for nothing."""
+        """Returns the kind of an entry: `file`, `folder` or `other` (a link, a pipe, …); None if there is none."""
         found = self.status(name)
         if found is None:
             return None
         return "file" if stat.S_ISREG(found.st_mode) else "folder" if stat.S_ISDIR(found.st_mode) else "other"
 
     def status(self, name: str) -> os.stat_result | None:
-        """The status of what bears a name, of a link its own; None for nothing."""
+        """Returns the status of an entry, without following a link; None if there is none."""
         with contextlib.suppress(FileNotFoundError), self._around(name) as (folder, leaf):
             return os.stat(leaf, dir_fd=folder, follow_symlinks=False)
         return None
 
     def names(self) -> list[str]:
-        """What is in the folder, sorted and with hidden names; nothing if it is not there."""
+        """Returns the sorted names of all entries, hidden ones too; none if there is no such folder."""
         with contextlib.suppress(FileNotFoundError), self._opened() as folder:
             return sorted(os.listdir(folder))
         return []
 
     def read(self, name: str, max_bytes: int = MAX_BYTES) -> bytes:
-        """The bytes of a file.
+        """Returns the content of a file.
 
         Raises:
             FileNotFoundError: It is not there.
@@ -160,7 +160,7 @@ class Folder:
         return False
 
     def move(self, name: str, to: str) -> None:
-        """Gives something another name in this folder or below it, in place of a file there; moves a link itself."""
+        """Renames an entry, and replaces a file of the new name; a link itself is renamed, not its target."""
         with self._around(name) as (source, leaf), self._around(to, make=True) as (target, new):
             os.replace(leaf, new, src_dir_fd=source, dst_dir_fd=target)
             os.fsync(target)
@@ -178,7 +178,7 @@ class Folder:
                 os.unlink(leaf, dir_fd=folder)
 
     def clear(self, leftover: re.Pattern[str] = UNFINISHED) -> None:
-        """Removes what a killed process left here, by its name; what is young may be another process's, at work."""
+        """Removes files that a killed process left; younger ones may belong to a process that is still at work."""
         for name in self.names():
             status = self.status(name) if leftover.fullmatch(name) else None
             if status is not None and time.time() - status.st_mtime > STALE_S:
@@ -225,7 +225,7 @@ class Folder:
 
 
 def _parts(name: str) -> list[str]:
-    """The parts of a name, each a step down.
+    """Splits a name into the folders to go through and the last part.
 
     Raises:
         ValueError: One of them leads elsewhere.

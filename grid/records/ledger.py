@@ -40,7 +40,7 @@ MAX_WEIGHTS_BYTES = 4 * 2**30
 
 
 class TrialRecord(BaseModel):
-    """A trial that ended, but for its predictions.
+    """All that is kept of a trial that has ended, except its predictions.
 
     Attributes:
         fingerprint: Its key.
@@ -103,7 +103,7 @@ class Ledger:
         self.files = files
 
     def folder(self, fingerprint: str) -> Path:
-        """Where a trial is or would be, for messages."""
+        """Returns the path of a trial's folder, for messages."""
         return self.files.path / _name(fingerprint)
 
     def fingerprints(self) -> list[str]:
@@ -166,7 +166,7 @@ class Ledger:
         self.files.remove(_name(fingerprint, WEIGHTS))
 
     def read(self, fingerprints: Iterable[str], *, settled_only: bool = False) -> dict[str, TrialRecord]:
-        """Those of the trials that are there, by fingerprint; damaged ones count as not there."""
+        """Reads trials, by fingerprint; those that are missing or damaged are left out."""
         found = {}
         for fingerprint in dict.fromkeys(fingerprints):
             try:

@@ -61,7 +61,7 @@ class HeldLock:
     over: threading.Event = field(default_factory=threading.Event)
 
     def fence(self) -> "Fence":
-        """What another process of this run needs to know of the lock."""
+        """Returns what lets another process of this run check the lock."""
         return Fence(LockFile(self.file.folder.absolute(), self.file.name), self.holder.token)
 
     def give_sign(self) -> None:
@@ -115,7 +115,7 @@ class Fence:
     token: str
 
     def check(self) -> None:
-        """Looks into the lock's file; one that is not there is taken anew by the driver.
+        """Reads the lock's file. If it is missing nothing is wrong: the driver writes it again.
 
         Raises:
             LostLockError: Another run holds it.

@@ -10,3 +10,6 @@ WORKER_ENVIRONMENT = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
 }
 """It must be there when the process starts; other systems than Linux ignore it."""
+
+TRAINS_NOT = "CIFAR_GRID_TRAINS_NOT"
+"""Is set in the environment of workers that never train, so that they do not import torch in advance."""

@@ -11,7 +11,7 @@ from grid.records.manifest import Node
 
 
 class ClusterAhead:
-    """Connects to the cluster of a run in the background, and has its workers import what trials need.
+    """Connects to the cluster of a run in the background, or starts one.
 
     Use it as a context manager. Where this process is connected to a cluster already, that one is used.
     """
@@ -58,7 +58,7 @@ class ClusterAhead:
             with ray_cluster.ray_cluster():
                 self._connected.set_result(None)
                 told = self._nodes
-                self._nodes.set_result(nodes.warm_nodes())
+                self._nodes.set_result(nodes.node_facts())
                 self._over.wait()
         except BaseException as error:  # the run is told when it waits, and ends in its own way
             if not told.done():

@@ -1,13 +1,16 @@
 """One run of Ray Tune: it trains what a schedule hands out; what was trained is the ledger's business."""
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 from ray import tune
 from ray.exceptions import RayError
+from ray.tune.execution import class_cache
 
 from cifar_models.data import Dataset
 from grid.errors import LostClusterError
@@ -130,7 +133,7 @@ def run_tune(
         share = resources.share(tune_config["job"].config.model.architecture)
         return tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}])
 
-    with tempfile.TemporaryDirectory(prefix="cifar-grid-tune-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="cifar-grid-tune-") as scratch, workers_in_advance():
         tune.Tuner(
             tune.with_resources(trainable, place_of),
             tune_config=tune.TuneConfig(
@@ -150,3 +153,14 @@ def run_tune(
                 failure_config=tune.FailureConfig(max_failures=MAX_WORKER_LOSSES),
             ),
         ).fit()
+
+
+@contextlib.contextmanager
+def workers_in_advance() -> Iterator[None]:
+    """Has Tune use the workers that have imported what trials need already.
+
+    Tune asks for workers with an environment of their own, for libraries that are not used here, and Ray would start
+    new ones for it.
+    """
+    with patch.dict(class_cache.DEFAULT_ENV_VARS, clear=True):
+        yield

@@ -1,10 +1,10 @@
 """What the nodes of a Ray cluster say of themselves: for the manifest of a run, and for the doctor."""
 
 import contextlib
-import gc
 import hashlib
 import os
 import platform
+import re
 import resource
 import shutil
 import subprocess
@@ -29,6 +29,7 @@ ANSWER_S = 120.0
 """Seconds after which a node that has not answered is taken for broken; a new worker imports torch first."""
 
 SHARED_MEMORY = Path("/dev/shm")
+PROCESSORS = Path("/proc/cpuinfo")
 
 
 class NodeReport(Frozen):
@@ -65,30 +66,9 @@ class NodeReport(Frozen):
 
 def node_facts() -> list[Node]:
     """The hardware of every node that answers; Ray has to be connected."""
+    if is_own_cluster():  # then nobody has to be asked
+        return [describe_node(_name(node), node["Resources"]) for node in alive_nodes()]
     return [answer for answer in _ask(describe_node).values() if isinstance(answer, Node)]
-
-
-def warm_nodes() -> list[Node]:
-    """Has workers import what trials need: one a CPU, if this process started Ray; returns the machines.
-
-    Returns:
-        As `node_facts`; one of the workers answers for the machine.
-    """
-    num_more = max(0, int(alive_nodes()[0]["Resources"].get("CPU", 1)) - 1) if is_own_cluster() else 0
-    others = [ray.remote(num_cpus=1, max_retries=0)(_import_training).remote() for _ in range(num_more)]
-    facts = node_facts()
-    if others:
-        ray.wait(others, num_returns=num_more, timeout=ANSWER_S)
-    return facts
-
-
-def _import_training() -> None:
-    gc.disable()  # a fifth of the time of the imports, where everything that is made stays
-    import torch._dynamo  # noqa: F401  # torch's optimizers import it at their first step
-
-    import grid.execution.trial  # noqa: F401
-
-    gc.enable()
 
 
 def node_reports(store: CheckpointStore | None) -> dict[str, NodeReport | str]:
@@ -103,20 +83,23 @@ def node_reports(store: CheckpointStore | None) -> dict[str, NodeReport | str]:
 
 def describe_node(name: str, resources: dict[str, float]) -> Node:
     """The hardware of the machine that this runs on; no memory of a GPU is taken for it."""
-    _import_training()  # this worker trains next
-    import torch
-
-    from cifar_models.device import describe
-
     return Node(
         name=name,
-        cpu=describe(torch.device("cpu")),
+        cpu=processor_name(),
         num_cpus=os.cpu_count() or 1,
         memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         gpus=list_gpus(),
         system=platform.platform(),
         python=platform.python_version(),
     )
+
+
+def processor_name() -> str:
+    """The name of this machine's processor, as its system tells it."""
+    with contextlib.suppress(OSError):
+        if found := re.search(r"^model name\s*: (.+)$", PROCESSORS.read_text(errors="replace"), re.MULTILINE):
+            return found[1].strip()
+    return platform.processor() or platform.machine()
 
 
 def examine_node(
@@ -196,12 +179,17 @@ def storage_problem(store: CheckpointStore, probe: str | None) -> str | None:
     return None
 
 
+def _name(node: dict[str, Any]) -> str:
+    """What to call one of Ray's nodes."""
+    return f"{node['NodeManagerHostname']} {node['NodeID'][:6]}"
+
+
 def _ask(function: Callable[..., Any], *arguments: object) -> dict[str, Any]:
     """Runs a function on every node; returns its results by the node's name, or a line that says what went wrong."""
     ask = ray.remote(num_cpus=0, max_retries=0)(function)
     asked = {}
     for node in alive_nodes():
-        name = f"{node['NodeManagerHostname']} {node['NodeID'][:6]}"
+        name = _name(node)
         pinned = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         asked[name] = ask.options(scheduling_strategy=pinned).remote(name, node["Resources"], *arguments)
     ray.wait(list(asked.values()), num_returns=len(asked), timeout=ANSWER_S)

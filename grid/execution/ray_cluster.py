@@ -1,6 +1,7 @@
 """The Ray cluster of a run: connecting to it, and what is checked there before the first trial starts."""
 
 import contextlib
+import ctypes
 import logging
 import os
 import re
@@ -35,6 +36,12 @@ ANSWER_S = 5.0
 
 HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 """What a client of gRPC says first, and an empty frame of settings. Source: RFC 9113, 3.4."""
+
+
+ctypes.pythonapi.PyOS_getsig.restype = ctypes.c_void_p
+ctypes.pythonapi.PyOS_getsig.argtypes = (ctypes.c_int,)
+ctypes.pythonapi.PyOS_setsig.restype = ctypes.c_void_p
+ctypes.pythonapi.PyOS_setsig.argtypes = (ctypes.c_int, ctypes.c_void_p)
 
 
 @contextmanager
@@ -127,12 +134,18 @@ def _connect(address: str | None) -> None:
         UserError: Ray can't be used, with what it says of it.
         KeyboardInterrupt: SIGTERM came, which Ray takes for itself while it starts.
     """
-    handler = signal.getsignal(signal.SIGTERM)
+    handler, handler_in_c = signal.getsignal(signal.SIGTERM), ctypes.pythonapi.PyOS_getsig(signal.SIGTERM)
     # the workers of a Ray of one's own have its environment, and so are those that it starts in advance
     environment = {"env_vars": WORKER_ENVIRONMENT} if address is not None else None
     try:
         with _own_ray() if address is None else contextlib.nullcontext():
-            ray.init(runtime_env=environment, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
+            ray.init(
+                runtime_env=environment,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                include_dashboard=False,
+                _system_config=None if address is not None else {"preload_python_modules": ["grid.execution.warm"]},
+            )
     except SystemExit:
         raise KeyboardInterrupt from None
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
@@ -140,6 +153,8 @@ def _connect(address: str | None) -> None:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
+        else:  # Python sets its own only in the main thread, and Ray's would abort the run
+            ctypes.pythonapi.PyOS_setsig(signal.SIGTERM, handler_in_c)
 
 
 @contextmanager

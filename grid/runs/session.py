@@ -246,9 +246,9 @@ class Session:
     def _carry_out(self, schedule: Schedule, plans: Sequence[StudyPlan], dataset: Dataset, log: RunLog) -> None:
         """Has Ray train what a schedule hands out."""
         assert self._cluster is not None
+        log.add_nodes(self._cluster.wait())
         from grid.execution import launch  # Ray takes seconds to import; not all runs need it
 
-        log.add_nodes(self._cluster.wait())
         names = {t.fingerprint: TrialName(p.study.arms[t.arm].label, t.seed) for p in plans for t in p.trials}
         budgets = {fingerprint: config.epochs for fingerprint, config in schedule.trials.items()}
         self._trained |= schedule.trials.keys()

@@ -23,6 +23,8 @@ def write_report(
     results: Sequence[StudyResult],
     folder: Folder,
     claims_histories: Mapping[str, str] | None = None,
+    *,
+    so_far: bool = False,
 ) -> Path:
     """Writes `<study>.html` for every study, `index.html` and `plotly.min.js`; each file whole or not at all.
 
@@ -30,13 +32,14 @@ def write_report(
         results: What the studies found, in the order of the index.
         folder: Where the files go; made if it is not there.
         claims_histories: Whether the claims of a study were written before its first trial, by its name.
+        so_far: Whether a run is still at work there.
 
     Returns:
         Path of `index.html`.
     """
     pages = [make_page(result, _pictures(result.study, folder)) for result in results]
     environment = _environment()
-    environment.globals["claims_histories"] = claims_histories or {}
+    environment.globals |= {"claims_histories": claims_histories or {}, "so_far": so_far}
     folder.write(PLOTLY, get_plotlyjs().encode())
     template = environment.get_template("study.html.j2")
     for page in pages:

@@ -160,14 +160,18 @@ class Evidence:
         return [fit for fit in self.arms[arm].trials.loc[self.seeds(arm), "fit"] if fit in DIRECTION]
 
     def curve_gap(self, first: int, second: int, curve: str) -> Effect | None:
-        """By how many epochs `first` is later than `second` to the same level of a curve, seed by seed."""
+        """By how many epochs `first` is later than `second` to the same level of a curve, seed by seed.
+
+        A delay beyond the end of training is not seen, so values pile up there and their spread says nothing. Then
+        seeds are counted: in how many `first` is later. (With Student's test of such values, a claim on equal arms
+        erred up to 1.5 times its level.)
+        """
         pairs = [self._curves(first, second, seed, curve) for seed in self.seeds(first, second)]
         gaps = np.array([epochs_behind(*pair) for pair in pairs])
         longest = [max(map(len, pair)) - 1 for pair in pairs]
-        if len(gaps) > 1 and (np.abs(gaps) >= longest).any() and np.ptp(np.sign(gaps)) == 0:
-            # a delay beyond the end of training is not seen, so values pile up there and their spread says nothing:
-            # what remains is that each seed fell on one side
-            return Effect(float(gaps.mean()), 0.0, len(gaps))
+        if len(gaps) > 1 and (np.abs(gaps) >= longest).any():
+            later = float((gaps > 0).sum() + (gaps == 0).sum() / 2)
+            return Effect(float(gaps.mean()), 0.0, len(gaps), num_above=later)
         return seed_effect(gaps) if len(gaps) else None
 
     def roughness_gap(self, first: int, second: int, curve: str) -> Effect | None:

@@ -63,6 +63,8 @@ class Effect(NamedTuple):
         first_se: the standard error of its log-odds from the seeds; NaN where means by seed are judged as they are.
         second_acc: Of the second arm.
         second_se: Of the second arm.
+        num_above: Where sizes say nothing, so that each seed only counts as a coin that fell on one side: on how many
+            the value is above 0, those at 0 half each. NaN for all of them, on the side of the mean.
     """
 
     mean: Any
@@ -74,6 +76,7 @@ class Effect(NamedTuple):
     first_se: Any = math.nan
     second_acc: Any = math.nan
     second_se: Any = math.nan
+    num_above: Any = math.nan
 
     @property
     def identical(self) -> bool:
@@ -84,7 +87,8 @@ class Effect(NamedTuple):
     def turned(self) -> "Effect":
         """The same seen from the other side."""
         arms = (self.second_acc, self.second_se, self.first_acc, self.first_se)
-        return Effect(-np.asarray(self.mean), self.seed_se, self.num_seeds, self.image_se, self.df, *arms)
+        below = np.asarray(self.num_seeds) - np.asarray(self.num_above)
+        return Effect(-np.asarray(self.mean), self.seed_se, self.num_seeds, self.image_se, self.df, *arms, below)
 
     @property
     def seeds_df(self) -> Array:
@@ -156,14 +160,15 @@ def p_above(effect: Effect, threshold: npt.ArrayLike = 0.0) -> Array:
     """One-sided p-value: how well no effect above `threshold` explains what was seen; NaN below two seeds.
 
     It is the error rate at which the interval just reaches the threshold. Seeds that do not vary at all have no
-    interval to speak of; then each is a coin that fell on one side.
+    interval to speak of; then each is a coin that fell on one side (sign test).
     """
     distance = np.asarray(effect.mean - np.asarray(threshold), dtype=float)
     p = _two_sided(effect, np.abs(distance), upward=distance < 0) / 2
     p = np.where(distance >= 0, p, 1 - p)
     still = (np.asarray(effect.seed_se) == 0) & (np.asarray(effect.image_se) == 0)
-    coin = np.where(distance > 0, 0.5 ** np.asarray(effect.num_seeds, dtype=float), 1.0)
-    return np.where(still, coin, p)
+    num_seeds, counted = np.asarray(effect.num_seeds, dtype=float), np.asarray(effect.num_above, dtype=float)
+    num_above = np.where(np.isnan(counted), np.where(distance > 0, num_seeds, 0), counted)
+    return np.where(still, stats.binom.sf(np.floor(num_above) - 1, num_seeds, 0.5), p)
 
 
 def p_below(effect: Effect, threshold: npt.ArrayLike = 0.0) -> Array:

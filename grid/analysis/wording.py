@@ -32,11 +32,13 @@ def verdict_in_words(verdict: ClaimVerdict, study: Study) -> str:
                 return f"{labels[0]} and {labels[1]} predict the same for every image, on every seed."
             return f"{labels[0]} against {labels[1]}: {difference_in_words(seen)}{corrected}.{_little(verdict)}"
         case "delay":
-            when = f"{number(abs(seen.effect.mean), 1)} epochs {'later' if seen.effect.mean > 0 else 'earlier'}"
-            what = f"{labels[0]} comes to the same {MEASURES[seen.subject.measure].words} {when} than {labels[1]}"
+            side = "later" if seen.effect.mean > 0 else "earlier"
+            epochs = f"{number(abs(seen.effect.mean), 1)} epochs {side}"
+            what = f"{labels[0]} comes to the same {MEASURES[seen.subject.measure].words} {epochs} than {labels[1]}"
             if seen.interval is None and seen.effect.num_seeds > 1:
-                seeds = plural(seen.effect.num_seeds, "seed")
-                return f"{what}, as far as training went, on each of {seeds}; a coin a seed{corrected}."
+                counted = seen.effect if seen.effect.mean > 0 else seen.effect.turned
+                on = f"{float(counted.num_above):g} of {plural(seen.effect.num_seeds, 'seed')}"
+                return f"{what} on average, as far as training went; {side} on {on}{corrected}."
             return f"{what}: {_interval(seen, 1)}{corrected}."
         case "roughness":
             size = number(100 * abs(seen.effect.mean), 1)

@@ -169,7 +169,7 @@ class Evidence:
         pairs = [self._curves(first, second, seed, curve) for seed in self.seeds(first, second)]
         gaps = np.array([epochs_behind(*pair) for pair in pairs])
         longest = [max(map(len, pair)) - 1 for pair in pairs]
-        if len(gaps) > 1 and (np.abs(gaps) >= longest).any():
+        if len(gaps) > 1 and ((np.abs(gaps) >= longest).any() or np.ptp(gaps) == 0):
             later = float((gaps > 0).sum() + (gaps == 0).sum() / 2)
             return Effect(float(gaps.mean()), 0.0, len(gaps), num_above=later)
         return seed_effect(gaps) if len(gaps) else None

@@ -26,10 +26,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grid.analysis.cases import Case, Demand, Hypothesis
-from grid.analysis.estimates import effect_of, p_of_case, p_of_share, p_values, why_not
+from grid.analysis.cases import Hypothesis
+from grid.analysis.estimates import p_of_case, p_values
 from grid.analysis.evidence import Evidence
-from grid.analysis.inference import ALPHA, Array, holm, look_levels, p_between, report_levels, seeds_to_find
+from grid.analysis.inference import ALPHA, Array, holm, look_levels, report_levels
 
 BETTER, EQUAL, WINNERS = 0.86, 0.07, 0.07
 """Shares of the error rate: for findings that one is better, that two are equal, and for who may be the best."""
@@ -37,9 +37,6 @@ BETTER, EQUAL, WINNERS = 0.86, 0.07, 0.07
 CLAIMS = 0.4
 """Share of claims where there are claims and pairs of arms. With a half, an arm that is 2 points better was found
 better than a certain other one of five arms in 82 % of studies of three seeds, with this in 85 %."""
-
-MAX_SHARE_SEEDS = 100
-"""More seeds than that are not asked for to settle how well an arm fits."""
 
 LAST_STEP = 0.6
 """Holm's steps over pairs with moderated variances end where this share of them is left: at a higher level the tails
@@ -177,30 +174,3 @@ def _left(num_claims: int, still_open: Array, next_level: float) -> Array:
             for part, share in zip(parts, shares, strict=True)
         ]
     )
-
-
-def seeds_needed(evidence: Evidence, case: Case, alpha: float, *, sure: bool = False) -> int | None:
-    """Seeds at which a case would probably be shown, or surely (`seeds_to_find`); None if no number is known."""
-    if not case.groups:
-        return None
-    left = alpha / len(case.groups) / case.choices
-    groups = [[_seeds(evidence, demand, left, sure) for demand in group] for group in case.groups if group]
-    return min((max(n for n in group if n) for group in groups if None not in group), default=None)
-
-
-def _seeds(evidence: Evidence, demand: Demand, alpha: float, sure: bool) -> int | None:
-    """Seeds at which a demand would probably be met; those there are if it is already."""
-    effect = effect_of(evidence, demand.subject) if why_not(evidence, demand.subject) is None else None
-    if effect is None:
-        return None
-    if p_values(evidence, [demand])[demand] <= alpha:
-        return int(effect.num_seeds)
-    later = range(int(effect.num_seeds) + 1, MAX_SHARE_SEEDS)
-    if demand.subject.kind == "fit":
-        return next((n for n in later if p_of_share(demand, effect._replace(num_seeds=n)) <= alpha), None)
-    if math.isnan(effect.num_above):
-        return seeds_to_find(effect, alpha, demand.low, demand.high, sure=sure)
-    share = effect.num_above / effect.num_seeds
-    counted = (effect._replace(num_seeds=n, num_above=share * n) for n in later)
-    enough = (int(one.num_seeds) for one in counted if p_between(one, demand.low, demand.high) <= alpha)
-    return None if sure else next(enough, None)

@@ -38,12 +38,6 @@ from grid.analysis.summaries import Interval
 
 ALPHA = 0.05
 """Error rate of a question: of all its comparisons together, and of the interval of one."""
-POWER = 0.8
-"""Chance of a decision that "so many seeds would decide it" promises."""
-DOUBT, SPREAD_DOUBT = 0.05, 0.2
-"""How far off the effect and the spread may be for a number of seeds that is promised."""
-MAX_SEEDS = 1000
-"""More seeds than that are as good as never."""
 LUCK = 0.025
 """Share of experiments in which means by seed lie closer together than the smallest spread that is believed."""
 
@@ -228,45 +222,6 @@ def report_levels(num_looks: int, alpha: float = ALPHA) -> Array:
     levels = look_levels(num_looks, alpha)
     levels[:1] = alpha
     return levels
-
-
-def seeds_to_find(effect: Effect, alpha: float, low: float, high: float, *, sure: bool = False) -> int | None:
-    """Fewest seeds that would show, with chance `POWER`, that the effect lies between `low` and `high`.
-
-    If the effect and the spread are what they seem. Promised to someone, that is kept in 60 % of cases where the
-    difference is as large as the spread and three seeds are there; so what is said to people is `sure`: enough also if
-    the effect is at the end of its interval that is nearer to the bounds (`DOUBT`, one-sided) and the spread as large
-    as in one of five samples like this one. Then the chance at that number is 80 % or more on average, and where
-    nothing differs a number is named in about `DOUBT` of studies.
-
-    Args:
-        effect: What is seen.
-        alpha: One-sided error rate that the test has left.
-        low: Lower bound.
-        high: Upper bound.
-        sure: Whether to allow for what is not known of the effect.
-
-    Returns:
-        The number; None if more than `MAX_SEEDS` would be needed, as where it seems to lie elsewhere or the test set is
-        too small to tell, or if that can't be known yet.
-    """
-    seen = max(int(effect.num_seeds), 2)
-    seeds = np.arange(seen + 1, MAX_SEEDS + 1)
-    df = effect.seeds_df
-    worse = float(np.sqrt(df / stats.chi2.ppf(SPREAD_DOUBT, df))) if sure else 1.0
-    later = Effect(
-        effect.mean,
-        effect.seed_se * worse * np.sqrt(effect.num_seeds / seeds),
-        seeds,
-        effect.image_se,
-        df + seeds - int(effect.num_seeds),
-    )
-    spread = np.sqrt(np.square(later.seed_se) + np.square(later.image_se))
-    room = min(effect.mean - low, high - effect.mean)
-    if sure:
-        room -= float(half_width(effect._replace(image_se=0.0), 2 * DOUBT, effect.mean - low > high - effect.mean))
-    enough = np.flatnonzero(room >= half_width(later, min(2 * alpha, 1.0)) + stats.norm.ppf(POWER) * spread)
-    return int(seeds[enough[0]]) if len(enough) else None
 
 
 def _odds_reach(effect: Effect, t: Array, upward: npt.ArrayLike) -> Array:

@@ -75,8 +75,16 @@ def advice_in_words(verdict: ClaimVerdict) -> str:
     if verdict.advice is None:
         return "How many seeds would decide it can't be known yet; a few more would tell."
     advice = verdict.advice
-    took = "" if math.isnan(advice.train_s) else f", {duration(advice.train_s)} of training"
-    return f"About {advice.seeds:,} seeds would decide it ({plural(advice.trials, 'more trial')}{took})."
+    trials = plural(advice.trials[1], "more trial")
+    times = [duration(seconds) for seconds in advice.train_s if not math.isnan(seconds)]
+    took = f", {_range(*times)} of training" if times else ""
+    cost = _range(f"{advice.trials[0]:,}", trials)
+    return f"About {_range(*(f'{seeds:,}' for seeds in advice.seeds))} seeds would decide it ({cost}{took})."
+
+
+def _range(low: str, high: str) -> str:
+    """`3 to 8 seeds` of `3` and `8 seeds`, or `8 seeds` if both are 8."""
+    return high if high == low or high.startswith(f"{low} ") else f"{low} to {high}"
 
 
 def difference_in_words(seen: Estimate) -> str:

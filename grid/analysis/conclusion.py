@@ -13,13 +13,16 @@ import pandas as pd
 from grid.analysis.collapse import collapses
 from grid.analysis.evidence import Evidence
 from grid.analysis.inference import ALPHA
+from grid.analysis.selection import luck_of_best
 from grid.analysis.verdicts import Judgement
 from grid.analysis.wording import difference_in_words
-from grid.formats import percent, plural, quoted, status_words
+from grid.formats import number, percent, plural, quoted, status_words
 from grid.records.status import RETRIED, STATUSES
 
 MAX_NAMED = 3
 """Arms that a sentence names; of more it gives the number."""
+LEAST_LUCK = 0.0005
+"""Less than half a tenth of a point is not mentioned."""
 MIN_EDGE_VALUES = 3
 """An axis of two values has nothing but edges."""
 
@@ -174,13 +177,15 @@ def _left_out(evidence: Evidence) -> list[str]:
 
 
 def _picked(evidence: Evidence, best: int, winners: Sequence[int]) -> list[str]:
-    """That the figure of an arm that was picked among others like it is too high."""
-    if best not in winners or len(winners) == 1:
+    """That the figure of an arm that was picked among others like it is too high, and by how much."""
+    luck = luck_of_best(evidence, best)
+    if best not in winners or not luck >= LEAST_LUCK:
         return []
-    at = percent(evidence.measure(best, "test_acc", "both").mean)
+    at = evidence.measure(best, "test_acc", "both").mean
     return [
         f"{_labels(evidence)[best]} was picked for coming out highest, partly by luck that validation and test "
-        f"share: its own {at} on test is probably a little too high."
+        f"share: its own {percent(at)} on test is probably too high by about {number(100 * luck, 1)} points "
+        f"({percent(at - luck)} without it)."
     ]
 
 
@@ -199,10 +204,10 @@ def _shown_before(judgement: Judgement) -> list[str]:
     if not looks.by_hand or len(looks.num_seeds) < 2:
         return []
     seeds = ", ".join(str(max(look)) for look in looks.num_seeds[:-1])
-    number = len(looks.num_seeds)
+    how_many = len(looks.num_seeds)
     return [
         f"Verdicts were shown before, at {seeds} seeds. Whoever reads them and adds seeds has several chances to err, "
-        f"so what this report, number {number}, finds may err in {percent(ALPHA / number / (number + 1))}, not 5 %."
+        f"so what this report, number {how_many}, finds may err in {percent(ALPHA / how_many / (how_many + 1))}, not 5 %."
     ]
 
 

@@ -204,10 +204,11 @@ def _shown_before(judgement: Judgement) -> list[str]:
     if not looks.by_hand or len(looks.num_seeds) < 2:
         return []
     seeds = ", ".join(str(max(look)) for look in looks.num_seeds[:-1])
-    how_many = len(looks.num_seeds)
+    number_of_this = len(looks.num_seeds)
+    left = percent(ALPHA / number_of_this / (number_of_this + 1))
     return [
         f"Verdicts were shown before, at {seeds} seeds. Whoever reads them and adds seeds has several chances to err, "
-        f"so what this report, number {how_many}, finds may err in {percent(ALPHA / how_many / (how_many + 1))}, not 5 %."
+        f"so what this report, number {number_of_this}, finds may err in {left}, not 5 %."
     ]
 
 

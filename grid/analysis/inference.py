@@ -161,7 +161,8 @@ def p_above(effect: Effect, threshold: npt.ArrayLike = 0.0) -> Array:
     p = np.where(distance >= 0, p, 1 - p)
     still = (np.asarray(effect.seed_se) == 0) & (np.asarray(effect.image_se) == 0)
     num_seeds, counted = np.asarray(effect.num_seeds, dtype=float), np.asarray(effect.num_above, dtype=float)
-    num_above = np.where(np.isnan(counted), np.where(distance > 0, num_seeds, 0), counted)
+    all_or_none = np.isnan(counted) | np.isinf(distance)
+    num_above = np.where(all_or_none, np.where(distance > 0, num_seeds, 0), counted)
     return np.where(still, stats.binom.sf(np.floor(num_above) - 1, num_seeds, 0.5), p)
 
 

@@ -12,7 +12,7 @@ opposite claims no more than one is reproduced, and none that a finding on the s
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal

@@ -16,7 +16,6 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.weightstats import ttost_paired
 
 from grid.analysis.inference import (
-    ALPHA,
     Effect,
     crossed_effect,
     half_width,

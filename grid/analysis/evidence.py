@@ -160,19 +160,10 @@ class Evidence:
         return [fit for fit in self.arms[arm].trials.loc[self.seeds(arm), "fit"] if fit in DIRECTION]
 
     def curve_gap(self, first: int, second: int, curve: str) -> Effect | None:
-        """By how many epochs `first` is later than `second` to the same level of a curve, seed by seed.
-
-        A delay beyond the end of training is not seen, so values pile up there and their spread says nothing. Then
-        seeds are counted: in how many `first` is later. (With Student's test of such values, a claim on equal arms
-        erred up to 1.5 times its level.)
-        """
+        """By how many epochs `first` is later than `second` to the same level of a curve, seed by seed."""
         pairs = [self._curves(first, second, seed, curve) for seed in self.seeds(first, second)]
-        gaps = np.array([epochs_behind(*pair) for pair in pairs])
-        longest = [max(map(len, pair)) - 1 for pair in pairs]
-        if len(gaps) > 1 and ((np.abs(gaps) >= longest).any() or np.ptp(gaps) == 0):
-            later = float((gaps > 0).sum() + (gaps == 0).sum() / 2)
-            return Effect(float(gaps.mean()), 0.0, len(gaps), num_above=later)
-        return seed_effect(gaps) if len(gaps) else None
+        gaps = [epochs_behind(*pair) for pair in pairs]
+        return delay_effect(gaps, min(max(map(len, pair)) for pair in pairs) - 1) if gaps else None
 
     def roughness_gap(self, first: int, second: int, curve: str) -> Effect | None:
         """How much more of its way `first` goes backwards than `second` (see `roughness`), seed by seed."""
@@ -214,6 +205,19 @@ def epochs_behind(a: Sequence[float] | npt.NDArray[np.float64], b: Sequence[floa
         return 0.0 if first[0] == second[0] else (longest if first[-1] < second[-1] else -longest)
     levels = np.linspace(low, high, CURVE_STEPS)
     return float(np.mean(_first_epoch(first, levels) - _first_epoch(second, levels)))
+
+
+def delay_effect(gaps: npt.ArrayLike, longest: float) -> Effect:
+    """The mean of delays `(S,)`, of which none can be seen that is longer than `longest`.
+
+    Where one is that long, values pile up there and their spread says nothing. Then seeds are counted: on how many the
+    delay is above 0. With Student's test, a claim on equal arms errs up to 1.5 times its level there.
+    """
+    values = np.asarray(gaps, dtype=float)
+    if len(values) > 1 and ((np.abs(values) >= longest).any() or np.ptp(values) == 0):
+        above = float((values > 0).sum() + (values == 0).sum() / 2)
+        return Effect(float(values.mean()), 0.0, len(values), num_above=above)
+    return seed_effect(values)
 
 
 def roughness(curve: Sequence[float] | npt.NDArray[np.float64]) -> float:

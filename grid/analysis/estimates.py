@@ -9,9 +9,7 @@ from scipy import stats
 
 from grid.analysis.cases import Case, Demand, Subject
 from grid.analysis.evidence import Evidence
-from grid.analysis.inference import Effect, interval, p_between
-from grid.analysis.summaries import Interval
-from grid.formats import quoted
+from grid.analysis.inference import Effect, Interval, interval, p_between
 
 DIFFERENCES = ("difference", "pair")
 """Of which arms that predict the same for every image are known to be equal."""
@@ -76,7 +74,7 @@ def why_not(evidence: Evidence, subject: Subject) -> str | None:
     """Why nothing can be tested of a subject; None if it can."""
     for arm in subject.arms:
         if reason := evidence.arms[arm].why_not:
-            return f"{quoted(evidence.study.arms[arm].label)} {reason}"
+            return f"{evidence.label(arm)} {reason}"
     if subject.kind == "pair" and evidence.moderated(*subject.arms) is not None:
         return None
     num_seeds = len(evidence.seeds(*subject.arms))

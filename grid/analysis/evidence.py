@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from grid.analysis.inference import Effect, crossed_effect, seed_effect
 from grid.analysis.moderation import Moderation, moderate
 from grid.analysis.summaries import trials_of
-from grid.formats import plural
+from grid.formats import plural, quoted
 from grid.questions.measures import MEASURES
 from grid.questions.study import Study
 from grid.tables.fit import DIRECTION
@@ -78,6 +78,10 @@ class Evidence:
     num_seeds: tuple[int, ...] | None = None
     _cache: dict[tuple[int, ...], Effect] = field(default_factory=dict, compare=False)
     _moderations: dict[tuple[tuple[int, ...], ...], Moderation | None] = field(default_factory=dict, compare=False)
+
+    def label(self, arm: int) -> str:
+        """An arm's label, in quotes."""
+        return quoted(self.study.arms[arm].label)
 
     def contest(self) -> list[int]:
         """The arms that can be compared."""

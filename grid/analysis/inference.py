@@ -34,14 +34,19 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
-from grid.analysis.summaries import Interval
-
 ALPHA = 0.05
 """Error rate of a question: of all its comparisons together, and of the interval of one."""
 LUCK = 0.025
 """Share of experiments in which means by seed lie closer together than the smallest spread that is believed."""
 
 Array = npt.NDArray[np.float64]
+
+
+class Interval(NamedTuple):
+    """A 95 % interval, in the unit of what it is of."""
+
+    low: float
+    high: float
 
 
 class Effect(NamedTuple):
@@ -98,26 +103,40 @@ def crossed_effect(d: npt.ArrayLike) -> Effect:
     A spread between seeds below what the rest alone gives in 1 - `LUCK` of experiments is luck, and raised to that, or
     to what rounding to whole images hides; so seeds that agree by chance to the last image do not count as certain.
     """
+    num_seeds, num_images = np.shape(d)
+    if num_seeds < 2 or num_images < 2:
+        return Effect(float(np.mean(d)), np.nan, num_seeds, np.nan)
+    seen = mean_squares(d)
+    luck = stats.chi2.ppf(LUCK, num_seeds - 1) / (num_seeds - 1)
+    least = max(luck * seen.rest, 1 / (12 * num_images)) if seen.rest else 0.0
+    total = num_seeds * num_images
+    return Effect(
+        float(seen.by_image.mean()),
+        float(np.sqrt(max(seen.seeds, least) / total)),
+        num_seeds,
+        float(np.sqrt(max(seen.images - seen.rest, 0.0) / total)),
+    )
+
+
+class MeanSquares(NamedTuple):
+    """Mean squares of seeds, of images and of the rest in the crossed model, and the mean at each image, `(N,)`."""
+
+    seeds: float
+    images: float
+    rest: float
+    by_image: Array
+
+
+def mean_squares(d: npt.ArrayLike) -> MeanSquares:
+    """The mean squares of `(S, N)` values, of two seeds and two images or more."""
     array = np.asarray(d, dtype=np.float32)
     num_seeds, num_images = array.shape
     by_seed, by_image = array.mean(axis=1, dtype=float), array.mean(axis=0, dtype=float)
-    mean = float(by_seed.mean())
-    if num_seeds < 2 or num_images < 2:
-        return Effect(mean, np.nan, num_seeds, np.nan)
-    total = num_seeds * num_images
-    seeds_square = num_images * float(by_seed.var(ddof=1))
-    images_square = num_seeds * float(by_image.var(ddof=1))
-    rest = float(np.square(array).sum(dtype=float)) - num_seeds * float(np.square(by_image).sum())
-    rest_square = (rest - seeds_square * (num_seeds - 1)) / ((num_seeds - 1) * (num_images - 1))
-    rest_square = rest_square if rest_square > 1e-9 else 0.0  # what float arithmetic leaves of nothing
-    luck = stats.chi2.ppf(LUCK, num_seeds - 1) / (num_seeds - 1)
-    least = max(luck * rest_square, 1 / (12 * num_images)) if rest_square else 0.0
-    return Effect(
-        mean,
-        float(np.sqrt(max(seeds_square, least) / total)),
-        num_seeds,
-        float(np.sqrt(max(images_square - rest_square, 0.0) / total)),
-    )
+    seeds = num_images * float(by_seed.var(ddof=1))
+    left = float(np.square(array).sum(dtype=float)) - num_seeds * float(np.square(by_image).sum())
+    rest = (left - seeds * (num_seeds - 1)) / ((num_seeds - 1) * (num_images - 1))
+    rest = rest if rest > 1e-9 else 0.0  # what float arithmetic leaves of nothing
+    return MeanSquares(seeds, num_seeds * float(by_image.var(ddof=1)), rest, by_image)
 
 
 def seed_effect(values: npt.ArrayLike) -> Effect:
@@ -182,20 +201,17 @@ def p_between(effect: Effect, low: npt.ArrayLike, high: npt.ArrayLike) -> Array:
     return np.where(_is_identical(effect) & (np.less(low, 0) & np.greater(high, 0)), 0.0, inside)
 
 
-def holm(p_values: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> Array:
+def holm(p_values: npt.ArrayLike) -> Array:
     """p-values `(m,)` corrected for their number, so that any false finding among them has rate `ALPHA` at most.
 
-    With weights, a test gets its share of the error rate. A missing p-value is no test and stays missing.
+    A missing p-value is no test and stays missing.
 
-    Source: Holm 1979, Scandinavian Journal of Statistics 6, sections 3 and 4 (weights).
+    Source: Holm 1979, Scandinavian Journal of Statistics 6, section 3.
     """
     p = np.asarray(p_values, dtype=float)
-    weight = np.ones_like(p) if weights is None else np.asarray(weights, dtype=float)
-    tested = np.flatnonzero(~np.isnan(p) & (weight > 0))
-    order = tested[np.argsort(p[tested] / weight[tested], kind="stable")]
-    remaining = np.cumsum(weight[order][::-1])[::-1]
+    order = np.argsort(p, kind="stable")[: np.count_nonzero(~np.isnan(p))]
     adjusted = np.full_like(p, np.nan)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] / weight[order] * remaining), 1.0)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1.0)
     return adjusted
 
 

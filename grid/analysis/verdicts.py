@@ -24,7 +24,6 @@ from grid.analysis.evidence import Evidence
 from grid.analysis.family import Finding, Looks, judge
 from grid.analysis.hypotheses import hypothesis_of
 from grid.analysis.winners import may_be_best
-from grid.formats import quoted
 from grid.questions.claims import Claim
 from grid.questions.study import Study
 
@@ -214,7 +213,7 @@ def _verdict(claim: Claim, hypothesis: Hypothesis, finding: Finding, evidence: E
 def _nothing_to_test(claim: Claim, evidence: Evidence) -> str:
     """Why none of a claim's arms can be compared."""
     reasons = (
-        f"{quoted(evidence.study.arms[arm].label)} {why}"
+        f"{evidence.label(arm)} {why}"
         for arm in claim.statement.arms(evidence.study)
         if (why := evidence.arms[arm].why_not)
     )

@@ -128,7 +128,8 @@ def verdicts(
     for study, claims in groupby(rows, key=lambda row: str(row["study"])):
         table = Table("claim", "verdict", "why", title=study, title_justify="left", box=None, header_style="bold")
         for row in claims:
-            advice = f" About {row['seeds_needed']} seeds would decide it." if row["seeds_needed"] else ""
+            seeds = f"{row.get('seeds_needed_low')} to {row['seeds_needed']}"
+            advice = f" About {seeds} seeds would decide it." if row["seeds_needed"] else ""
             table.add_row(escape(row["says"]), row["verdict"], escape(row["finding"] + advice))
         out.print(table, "", soft_wrap=False)
 

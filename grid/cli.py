@@ -129,8 +129,8 @@ def verdicts(
         columns = headings if pairs else ("claim", "verdict", "why")
         table = Table(*columns, title=escape(one_line(study)), title_justify="left", box=None, header_style="bold")
         for row in found:
-            seeds = row.get("seeds_needed")
-            advice = f" About {seeds} seeds would decide it." if seeds else ""
+            seeds = f"{row.get('seeds_needed_low')} to {row.get('seeds_needed')}"
+            advice = f" About {seeds} seeds would decide it." if row.get("seeds_needed") else ""
             texts = pair_in_words(row) if pairs else (row["says"], row["verdict"], row["finding"] + advice)
             table.add_row(*(escape(one_line(text)) for text in texts))
         out.print(table, "", soft_wrap=False)

@@ -59,7 +59,7 @@ def rungs(epochs: int, reduction: int = REDUCTION, comparisons: int = COMPARISON
 def cell_rungs(
     budgets: Sequence[int], reduction: int = REDUCTION, comparisons: int = COMPARISONS
 ) -> tuple[tuple[int, ...], ...]:
-    """The rungs of every cell: the same shares of each cell's own budget, as many as the smallest has room for.
+    """Returns the rungs of every cell: the same fractions of each budget, as many as the smallest budget allows.
 
     Args:
         budgets: Whole budget of each cell, in epochs.
@@ -144,7 +144,7 @@ class AshaSchedule:
         return Job(fingerprint=fingerprint, config=self._cells[cell][fingerprint], until_epoch=self._rungs[cell][rung])
 
     def is_done(self) -> bool:
-        """Whether every cell went as far as it can."""
+        """Whether no cell can go further."""
         return not self._running and self._choose() is None
 
     def job_ended(self, fingerprint: str, status: Status, val_acc: Sequence[float]) -> None:

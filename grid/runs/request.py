@@ -185,7 +185,7 @@ class Request(DataRequest):
     def _images(self) -> "Dataset":
         from cifar_models.data import load
 
-        dataset = load(self._dataset_name(), self.data_dir)
+        dataset = load(self._dataset_name(), self.data_dir, known_fingerprint=self.data_fingerprint)
         if dataset.fingerprint != self.data_fingerprint:
             raise UserError("the data changed while it was read; run the same command again")
         return dataset

@@ -7,13 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from cifar_models.config import TrainConfig
 from grid.errors import QuestionError, one_line
+from grid.execution.ahead import ClusterAhead
 from grid.execution.interrupt import stop_main_thread, stoppable
-from grid.execution.progress import ProgressDisplay, RunState
+from grid.execution.progress import ProgressDisplay, RunState, TrialName
 from grid.execution.schedule import Queue, Schedule
 from grid.formats import plural
 from grid.questions.claims import claims_hash
@@ -23,15 +25,18 @@ from grid.records.manifest import RunLog, recorded_run
 from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
 from grid.records.results_folder import ResultsFolder
 from grid.records.status import RETRIED
-from grid.report.answers import answer_lines
-from grid.report.pipeline import best_trials, make_report, results_of
 from grid.report.samples import samples_are_missing, write_samples
 from grid.runs.method import Method
+from grid.runs.on_end import run_on_end
 from grid.runs.planning import plan_composed, print_counts, refuse_too_many_gpu_hours
 from grid.runs.request import Request
 from grid.runs.screening import confirmation, plan_screening, rule_of, schedule_of
 from grid.runs.sequential import open_questions, seeds_of_next_look
+from grid.runs.so_far import PagesSoFar
 from grid.runs.weights import record_skipped, skipped_in_words, without_weights
+
+if TYPE_CHECKING:  # pandas and SciPy take seconds to import, and training starts without
+    from grid.analysis.study_result import StudyResult
 
 
 @dataclass
@@ -59,6 +64,7 @@ class Session:
     _trained: set[str] = field(init=False, default_factory=set)
     _log: RunLog | None = field(init=False, default=None)
     _fence: Fence | None = field(init=False, default=None)
+    _cluster: ClusterAhead | None = field(init=False, default=None)
     _open: ExitStack = field(init=False, default_factory=ExitStack)
 
     def run(self) -> tuple[Path, bool]:
@@ -83,6 +89,11 @@ class Session:
             answered = self._all_ended() and all([self._answer_composed(question) for question in composed])
             if self.method.keep_weights == "best" and self._all_ended():
                 self._keep_best_weights()
+            if self._cluster is not None:
+                self._cluster.leave()
+            from grid.report.answers import answer_lines
+            from grid.report.pipeline import make_report
+
             self._say(*self.folder.set_aside_damaged())
             index, results = make_report(self.folder)
             complete = self._print_outcome() and answered
@@ -162,6 +173,8 @@ class Session:
         Returns:
             The plans with this look and the further trials, and the number of those.
         """
+        from grid.report.pipeline import results_of
+
         looked = [plan.looked_at() for plan in plans]
         conclusions = {found.study.name: found.conclusion for found in results_of(self.folder, looked)}
         grown, added = [], 0
@@ -216,21 +229,23 @@ class Session:
         counts = count([*earlier, *plans], settled)[len(earlier) :]
         self.plans |= {plan.study.name: plan for plan in plans}
         print_counts(plans, counts, self.out)
+        if self._cluster is None and not schedule.is_done():
+            self._cluster = self._open.enter_context(ClusterAhead())
         dataset = None if schedule.is_done() else self.request.load_dataset(plans)
         log = self._note(plans, counts)  # nothing is written before all checks have passed
         if dataset is None:
             return
-        from grid.execution.launch import train_all  # torch and Ray take seconds to import; not all runs need them
-        from grid.execution.nodes import node_facts
-        from grid.execution.ray_cluster import ray_cluster
+        assert self._cluster is not None
+        log.add_nodes(self._cluster.wait())
+        from grid.execution.launch import train_all  # Ray takes seconds to import; not all runs need it
 
-        self._open.enter_context(ray_cluster())
-        log.add_nodes(node_facts())
-        labels = {t.fingerprint: f"{p.study.arms[t.arm].label}, seed {t.seed}" for p in plans for t in p.trials}
+        labels = {t.fingerprint: TrialName(p.study.arms[t.arm].label, t.seed) for p in plans for t in p.trials}
         budgets = {fingerprint: config.epochs for fingerprint, config in schedule.trials.items()}
         self._trained |= schedule.trials.keys()
         ledger, resources, keep = self.folder.ledger, self.request.resources, self.method.keep_weights != "none"
-        with ProgressDisplay(RunState(budgets, labels), self.out) as display:
+        self._say(f"Pages, as trials finish: {(self.folder.root / 'index.html').resolve()}")
+        with PagesSoFar(self.folder.root) as pages, ProgressDisplay(RunState(budgets, labels), self.out) as display:
+            display.on_trial_end = pages.trial_ended
             ended = train_all(schedule, dataset, ledger, resources, display, keep_weights=keep, fence=self._fence)
         self.interrupted = not ended
 
@@ -238,6 +253,7 @@ class Session:
         """Writes the plans, and the manifest of this run, which is on disk before its first trial starts."""
         self.folder.prepare()
         if self._log is None:
+            self._open.callback(self._run_on_end)
             recorded = recorded_run(self.folder.runs, sys.argv, self.request.resources.num_threads())
             self._log = self._open.enter_context(recorded)
         for plan, numbers in zip(plans, counts, strict=True):
@@ -256,12 +272,16 @@ class Session:
             return set()
         wanted = {trial.fingerprint for plan in plans for trial in plan.trials if trial.stage == "full"}
         if self.method.keep_weights == "best":
+            from grid.report.pipeline import best_trials
+
             wanted = best_trials(self.folder, plans)
         ok = (key for key, record in self.folder.ledger.read(wanted).items() if record.status == "ok")
         return {fingerprint for fingerprint in ok if not self.folder.ledger.has_weights(fingerprint)}
 
     def _keep_best_weights(self) -> None:
         """Leaves the weights of each study's best trial, of those that this run trained."""
+        from grid.report.pipeline import best_trials
+
         plans = [*self.plans.values()]
         self._train_in_full(plans)  # the best one may be of an earlier run, which kept none
         best = best_trials(self.folder, plans)
@@ -273,6 +293,19 @@ class Session:
         for problem in problems:
             if problem is not None:
                 self.out.print(one_line(problem), markup=False)
+
+    def _run_on_end(self) -> None:
+        """Runs what the user wants to be run when this run has ended."""
+        if self.method.on_end is not None and self._log is not None:
+            run_on_end(self.method.on_end, self._log.manifest, self.folder.root, self._say)
+
+    def _print_answers(self, results: "Sequence[StudyResult]") -> None:
+        """Says what each question of this run found."""
+        from grid.report.answers import answer_lines
+
+        for line in answer_lines(found for found in results if found.study.name in self.plans):
+            self.out.print(line, markup=False, soft_wrap=False)
+        self.out.print()
 
     def _print_outcome(self) -> bool:
         """Says how the trials ended; returns whether each has a result, or may go without."""

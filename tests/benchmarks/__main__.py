@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from cifar_models.device import WORKER_ENVIRONMENT
-from tests.benchmarks import augmentation, calibration, moderated_pairs
+from tests.benchmarks import augmentation, calibration, moderated_pairs, promises
 
 ROUNDS = 3
 
@@ -35,6 +35,7 @@ def main() -> None:
     augmentation.main()
     calibration.main()
     moderated_pairs.main()
+    promises.main()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from grid.records.results_folder import ResultsFolder
 INTERVAL_S = 60.0
 """Seconds between two times that pages are made."""
 
-PATIENCE_S = 10.0
+PATIENCE_S = 3.0
 """Seconds for pages that are being made to be given up, at the end of a run."""
 
 
@@ -36,6 +36,7 @@ class PagesSoFar:
     def __exit__(self, *exception: object) -> None:
         self._over.set()
         self._finished.set()
+        take_processor(self._thread.native_id)
         self._thread.join()
 
     def trial_ended(self) -> None:
@@ -47,6 +48,7 @@ class PagesSoFar:
         import grid.report.answers
         import grid.report.pipeline  # noqa: F401  # seconds that would come after the last trial
 
+        take_processor(self._thread.native_id)
         while self._finished.wait() and not self._over.is_set():
             self._finished.clear()
             self._make_once()
@@ -62,6 +64,7 @@ class PagesSoFar:
             while process.poll() is None and not self._over.wait(0.2):
                 pass
             if process.poll() is None:
+                take_processor(process.pid)
                 process.send_signal(signal.SIGINT)  # so that it leaves no file half-written
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(PATIENCE_S)
@@ -75,6 +78,12 @@ def yield_processor() -> None:
         return
     if threading.current_thread() is threading.main_thread():
         os.nice(19)
+
+
+def take_processor(thread: int | None) -> None:
+    """Has a thread, or a process, run like others again."""
+    with contextlib.suppress(AttributeError, OSError):
+        os.sched_setscheduler(thread or 0, os.SCHED_OTHER, os.sched_param(0))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from grid.analysis.family import Finding, Looks, judge
 from grid.analysis.hypotheses import hypothesis_of
 from grid.analysis.winners import may_be_best
 from grid.questions.claims import Claim
-from grid.questions.study import Study
+from grid.questions.study import Study, arms_of
 
 Verdict = Literal["reproduced", "practically equal", "refuted", "inconclusive", "not comparable"]
 
@@ -214,7 +214,7 @@ def _nothing_to_test(claim: Claim, evidence: Evidence) -> str:
     """Why none of a claim's arms can be compared."""
     reasons = (
         f"{evidence.label(arm)} {why}"
-        for arm in claim.statement.arms(evidence.study)
+        for arm in arms_of(evidence.study, claim.statement)
         if (why := evidence.arms[arm].why_not)
     )
     return "; ".join(list(dict.fromkeys(reasons))[:3]) or "there is nothing to compare it with"

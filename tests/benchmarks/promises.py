@@ -44,7 +44,8 @@ def curve_claims(rng: np.random.Generator) -> None:
         curves = [[draw_curve(num_epochs, luck, rate, rng) for _ in range(2)] for _ in range(NUM_STUDIES)]
         gaps = np.array([epochs_behind(*pair) for pair in curves])
         rough = np.array([roughness(a) - roughness(b) for a, b in curves])
-        late, uneven = [], []
+        late: list[float] = []
+        uneven: list[float] = []
         for num_seeds in SEEDS:
             some = rng.integers(0, NUM_STUDIES, (NUM_STUDIES, num_seeds))
             for values, found in ((gaps, late), (rough, uneven)):
@@ -63,7 +64,9 @@ def advised_seeds(rng: np.random.Generator) -> None:
     spread, image_se = 0.005, 0.0008
     for num_seeds in (3, 5, 8):
         for ratio in (0.0, 0.5, 1.0, 2.0):
-            named, found, numbers, plain, num_open = 0, [], [], [], 0
+            named, num_open, numbers = 0, 0, []
+            found: list[list[bool]] = []
+            plain: list[float] = []
             for _ in range(NUM_ADVISED):
                 d = ratio * spread + rng.normal(0, image_se) + rng.normal(0, spread, MOST_SEEDS)
                 d *= np.sign(d[:num_seeds].mean())
@@ -96,7 +99,7 @@ def picked_figures(rng: np.random.Generator) -> None:
     print("  coverage of its interval over seeds, as it is and corrected")
     for num_arms in (5, 20):
         even = special.ndtri((np.arange(num_arms) + 0.5) / num_arms)
-        worlds = {
+        worlds: dict[str, tuple[Array, Array | float]] = {
             "equal arms": (np.full(num_arms, 0.85), 0.004),
             "half a point apart": (0.85 + 0.005 * even, 0.004),
             "one ahead by 2 points": (np.where(np.arange(num_arms) == 0, 0.87, 0.85), 0.004),

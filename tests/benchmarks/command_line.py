@@ -1,0 +1,88 @@
+"""Commands that train nothing: `list` and `--help`; a finished grid run again; a large plan."""
+
+import sys
+from pathlib import Path
+
+from tests.benchmarks.commands import cifar_grid, module, run
+from tests.benchmarks.rows import Row, Unit
+from tests.benchmarks.setting import Setting
+from tests.benchmarks.trial_overhead import SIZES, run_trivial, trivial_arguments
+
+NUM_ARMS = 10_000
+NUM_SEEDS = 10
+
+
+def measure_commands(setting: Setting) -> list[Row]:
+    """`cifar-grid list` and `cifar-grid --help`, beside `ray --help`."""
+    ours: dict[str, list[float]] = {"list": [], "--help": []}
+    theirs = []
+    for command in ours:
+        cifar_grid(command)  # compiles what was never imported
+    for _ in setting.each_round():
+        theirs.append(run(Path(sys.executable).with_name("ray"), "--help").wall_s)
+        for command, walls in ours.items():
+            walls.append(cifar_grid(command).wall_s)
+    return [
+        Row(
+            name="commands",
+            what=f"cifar-grid {command}",
+            unit="s",
+            ours=tuple(walls),
+            peer="ray --help",
+            theirs=tuple(theirs),
+            goal="< 0.5",
+            others=setting.others,
+        )
+        for command, walls in ours.items()
+    ]
+
+
+def measure_again(setting: Setting) -> list[Row]:
+    """A grid of 300 trials that is finished, run again, beside what Ray Tune has for that: `Tuner.restore`."""
+    results, restored = run_trivial(setting, SIZES[0]), setting.fresh("restored")
+    arguments = trivial_arguments(setting.scratch / f"trivial-{SIZES[0]}.yaml", results)
+    module("peers.restored_run", SIZES[0], restored)
+    ours, theirs = [], []
+    for _ in setting.each_round():
+        theirs.append(module("peers.restored_run", SIZES[0], restored).wall_s)
+        ours.append(cifar_grid("run", *arguments).wall_s)
+    return [
+        Row(
+            name="again",
+            what=f"a finished grid of {SIZES[0]} run again",
+            unit="s",
+            ours=tuple(ours),
+            peer="Tuner.restore, no report",
+            theirs=tuple(theirs),
+            goal="< 2",
+            others=setting.others,
+        )
+    ]
+
+
+def measure_planning(setting: Setting) -> list[Row]:
+    """The plan of as many trials as are allowed."""
+    question = setting.scratch / "many.yaml"
+    question.write_text(
+        "title: Many\nabout: As many arms as are allowed.\ncells:\n  - product:\n"
+        f"      optimizer.lr: {[round(1e-5 * (1 + step), 6) for step in range(NUM_ARMS // 100)]}\n"
+        f"      optimizer.weight_decay: {[round(1e-5 * step, 6) for step in range(100)]}\n",
+        encoding="utf-8",
+    )
+    options = ("--profile", "quick", "--seeds", NUM_SEEDS, "--no-time", "--results", setting.scratch / "many")
+    runs = [cifar_grid("plan", question, *options) for _ in setting.each_round()]
+    figures: list[tuple[str, Unit, tuple[float, ...], str]] = [
+        ("seconds", "s", tuple(ran.wall_s for ran in runs), "< 5"),
+        ("peak memory", "MB", tuple(ran.memory_bytes / 1e6 for ran in runs), ""),
+    ]
+    return [
+        Row(
+            name="planning",
+            what=f"{NUM_ARMS:,} arms x {NUM_SEEDS} seeds, {what}",
+            unit=unit,
+            ours=values,
+            goal=goal,
+            others=setting.others,
+        )
+        for what, unit, values, goal in figures
+    ]

@@ -1,10 +1,11 @@
 """Commands that train nothing: `list` and `--help`; a finished grid run again; a large plan."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.benchmarks.commands import cifar_grid, module, run
-from tests.benchmarks.rows import Row, Unit
+from tests.benchmarks.commands import Ran, cifar_grid, module, run
+from tests.benchmarks.rows import Row
 from tests.benchmarks.setting import Setting
 from tests.benchmarks.trial_overhead import SIZES, run_trivial, trivial_arguments
 
@@ -14,26 +15,27 @@ NUM_SEEDS = 10
 
 def measure_commands(setting: Setting) -> list[Row]:
     """`cifar-grid list` and `cifar-grid --help`, beside `ray --help`."""
-    ours: dict[str, list[float]] = {"list": [], "--help": []}
+    ours: dict[str, list[Ran]] = {"list": [], "--help": []}
     theirs = []
     for command in ours:
         cifar_grid(command)  # compiles what was never imported
     for _ in setting.each_round():
         theirs.append(run(Path(sys.executable).with_name("ray"), "--help").wall_s)
-        for command, walls in ours.items():
-            walls.append(cifar_grid(command).wall_s)
+        for command, runs in ours.items():
+            runs.append(cifar_grid(command))
     return [
         Row(
             name="commands",
             what=f"cifar-grid {command}",
             unit="s",
-            ours=tuple(walls),
+            ours=tuple(ran.wall_s for ran in runs),
+            cpu_s=tuple(ran.cpu_s for ran in runs),
             peer="ray --help",
             theirs=tuple(theirs),
             goal="< 0.5",
             others=setting.others,
         )
-        for command, walls in ours.items()
+        for command, runs in ours.items()
     ]
 
 
@@ -71,18 +73,17 @@ def measure_planning(setting: Setting) -> list[Row]:
     )
     options = ("--profile", "quick", "--seeds", NUM_SEEDS, "--no-time", "--results", setting.scratch / "many")
     runs = [cifar_grid("plan", question, *options) for _ in setting.each_round()]
-    figures: list[tuple[str, Unit, tuple[float, ...], str]] = [
-        ("seconds", "s", tuple(ran.wall_s for ran in runs), "< 5"),
-        ("peak memory", "MB", tuple(ran.memory_bytes / 1e6 for ran in runs), ""),
-    ]
+    return seconds_and_memory("planning", f"{NUM_ARMS:,} arms x {NUM_SEEDS} seeds", runs, setting, "< 5")
+
+
+def seconds_and_memory(
+    name: str, what: str, runs: Sequence[Ran], setting: Setting, seconds: str = "", megabytes: str = ""
+) -> list[Row]:
+    """Two rows of what was run in each round, with a goal for each."""
+    walls, cpu_s = tuple(ran.wall_s for ran in runs), tuple(ran.cpu_s for ran in runs)
+    memory = tuple(ran.memory_bytes / 1e6 for ran in runs)
+    others = setting.others
     return [
-        Row(
-            name="planning",
-            what=f"{NUM_ARMS:,} arms x {NUM_SEEDS} seeds, {what}",
-            unit=unit,
-            ours=values,
-            goal=goal,
-            others=setting.others,
-        )
-        for what, unit, values, goal in figures
+        Row(name=name, what=what, unit="s", ours=walls, cpu_s=cpu_s, goal=seconds, others=others),
+        Row(name=name, what=f"{what}, peak memory", unit="MB", ours=memory, goal=megabytes, others=others),
     ]

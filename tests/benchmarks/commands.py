@@ -22,11 +22,13 @@ class Ran:
 
     Attributes:
         wall_s: Seconds from its start to its end.
+        cpu_s: Seconds of processors that it took, which a busy machine hardly changes.
         memory_bytes: The most that it, or the largest process that it waited for, had resident.
         out: What it printed.
     """
 
     wall_s: float
+    cpu_s: float
     memory_bytes: int
     out: str
 
@@ -34,9 +36,8 @@ class Ran:
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a timed program: this tree, a Ray of its own, compiled files kept as anywhere else."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return (
-        kept | {"PYTHONPATH": str(ROOT), "RAY_ADDRESS": "local", "RAY_USAGE_STATS_ENABLED": "0"} | dict(changes or {})
-    )
+    ours = {"PYTHONPATH": str(ROOT), "RAY_ADDRESS": "local", "RAY_USAGE_STATS_ENABLED": "0"}
+    return kept | ours | dict(changes or {})
 
 
 def start(*command: object, changes: Mapping[str, str] | None = None, out: int) -> "subprocess.Popen[bytes]":
@@ -62,7 +63,7 @@ def run(*command: object, changes: Mapping[str, str] | None = None) -> Ran:
     if process.returncode:
         raise RuntimeError(f"{' '.join(map(str, command))} ended with {process.returncode}:\n{printed[-TAIL:]}")
     unit = 1 if sys.platform == "darwin" else 1024
-    return Ran(wall_s, usage.ru_maxrss * unit, printed)
+    return Ran(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit, printed)
 
 
 def cifar_grid(*arguments: object, changes: Mapping[str, str] | None = None) -> Ran:

@@ -5,6 +5,7 @@ reads them asks for their published checksum.
 """
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,14 @@ from PIL import Image
 NUM_IMAGES = {"train": 50_000, "test": 10_000}
 
 
-def write_parquet(folder: Path) -> Path:
-    """Writes the two parts, once; returns the folder."""
+def write_parquet(folder: Path, num_images: Mapping[str, int] = NUM_IMAGES) -> Path:
+    """Writes the two parts, with so many images each, unless they are there; returns the folder."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(0)
-    for part, number in NUM_IMAGES.items():
+    for part, number in num_images.items():
         path = folder / f"{part}-00000-of-00001.parquet"
         if path.exists():
             continue

@@ -2,9 +2,10 @@
 
 import shutil
 
+from tests.benchmarks.command_line import seconds_and_memory
 from tests.benchmarks.commands import Ran, cifar_grid
 from tests.benchmarks.made_ledger import NUM_EPOCHS, NUM_IMAGES, MadeLedger, make_ledger
-from tests.benchmarks.rows import Row, Unit
+from tests.benchmarks.rows import Row
 from tests.benchmarks.setting import Setting
 
 SIZES = (3000, 10_000)
@@ -21,19 +22,13 @@ def _measure_size(setting: Setting, num_trials: int) -> list[Row]:
     made = make_ledger(setting.fresh("made") / "results", num_trials)
     runs: list[tuple[Ran, Ran, Ran]] = [_report_thrice(made) for _ in setting.each_round()]
     shutil.rmtree(made.root.parent)  # some gigabytes
+    goals = ("< 45", "< 2,000", "< 5") if num_trials == max(SIZES) else ("", "", "")
     what = f"{num_trials:,} trials x {NUM_EPOCHS} epochs x {NUM_IMAGES:,} test images"
-    most = num_trials == max(SIZES)
     first, same, new = zip(*runs, strict=True)
-    figures: list[tuple[str, Unit, tuple[float, ...], str]] = [
-        (what, "s", tuple(ran.wall_s for ran in first), "< 45" if most else ""),
-        (f"{what}, peak memory", "MB", tuple(ran.memory_bytes / 1e6 for ran in first), "< 2,000" if most else ""),
-        (f"{num_trials:,} trials, nothing new", "s", tuple(ran.wall_s for ran in same), ""),
-        (f"{num_trials:,} trials, one new", "s", tuple(ran.wall_s for ran in new), "< 5" if most else ""),
-        (f"{num_trials:,} trials, one new, peak memory", "MB", tuple(ran.memory_bytes / 1e6 for ran in new), ""),
-    ]
     return [
-        Row(name="report", what=name, unit=unit, ours=values, goal=goal, others=setting.others)
-        for name, unit, values, goal in figures
+        *seconds_and_memory("report", what, first, setting, *goals[:2]),
+        *seconds_and_memory("report", f"{num_trials:,} trials, nothing new", same, setting),
+        *seconds_and_memory("report", f"{num_trials:,} trials, one new", new, setting, goals[2]),
     ]
 
 

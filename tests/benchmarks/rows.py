@@ -14,7 +14,7 @@ MORE_IS_BETTER: frozenset[Unit] = frozenset({"images/s", "%"})
 BUSY = 0.1
 """Share of the processors, in use by other programs, from which a figure is marked."""
 
-HEADINGS = ("row", "what", "cifar-grid", "beside", "times better (range)", "goal", "rounds")
+HEADINGS = ("row", "what", "cifar-grid", "of it processors", "beside", "times better (range)", "goal", "rounds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class Row:
         ours: What was measured in each round.
         peer: What it stands beside; None for nothing.
         theirs: What was measured of the peer, in the same rounds; empty without a peer.
+        cpu_s: Seconds of processors behind `ours`, where it is known: a busy machine hardly changes them.
         goal: What is aimed at, in words; empty for nothing.
         others: Largest share of the processors that other programs had just before a round, 0 to 1.
     """
@@ -38,6 +39,7 @@ class Row:
     ours: tuple[float, ...]
     peer: str | None = None
     theirs: tuple[float, ...] = ()
+    cpu_s: tuple[float, ...] = ()
     goal: str = ""
     others: float = 0.0
 
@@ -53,8 +55,9 @@ class Row:
         ratios = self.ratios()
         beside = f"{_spread(self.theirs, self.unit)} ({self.peer})" if self.peer else ""
         ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})" if ratios else ""
+        cpu = _spread(self.cpu_s, "s") if self.cpu_s else ""
         rounds = f"{len(self.ours)}{'*' if self.others >= BUSY else ''}"
-        return (self.name, self.what, _spread(self.ours, self.unit), beside, ratio, self.goal, rounds)
+        return (self.name, self.what, _spread(self.ours, self.unit), cpu, beside, ratio, self.goal, rounds)
 
 
 def table(rows: Sequence[Row]) -> str:

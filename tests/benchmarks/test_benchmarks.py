@@ -66,11 +66,13 @@ def test_ours_and_the_peer_read_the_same_images(tmp_path: Path) -> None:
 
 
 def test_an_image_costs_what_the_layers_of_the_final_network_add_up_to() -> None:
-    entry = 32 * 32 * 3 * 64 * (9 + 1)  # 3x3 and the shortcut's 1x1, which pass no gradient on to the image
-    first, block = 32 * 32 * 64 * 64 * 9, 32 * 32 * 64 * 64 * (9 + 9 + 1)
+    pixels = 32 * 32
+    entry, shortcut = pixels * 3 * 64 * 9, pixels * 3 * 64
+    rest, block = pixels * 64 * 64 * 9, pixels * 64 * 64 * (9 + 9 + 1)
     hidden = 64 * 8 * 8 * 120 + 3 * 120 * 120 + 120 * 10
-    forward = entry + first + block + 2 * block // 4 + hidden  # two more at a quarter of the pixels
-    assert flops_an_image() == 2 * (3 * forward - entry)  # backward, two products of that size
+    forward = entry + shortcut + rest + block + 2 * block // 4 + hidden  # two more at a quarter of the pixels
+    # backward, two products of that size, but for the gradient of the image, which only the first shortcut would need
+    assert flops_an_image() == 2 * (3 * forward - shortcut)
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="this system does not say it")

@@ -10,6 +10,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,7 +31,8 @@ app = App(
     help="Asks questions of image classifiers, and answers them with trained trials and their uncertainty.",
     help_flags=("--help",),
     help_format="plaintext",
-    version_flags=(),
+    version=lambda: version("cifar-grid"),
+    version_flags=("--version",),
     default_parameter=Parameter(negative=(), allow_leading_hyphen=True, allow_repeating=True),
     exit_on_error=False,
     print_error=False,
@@ -79,10 +81,8 @@ def run(
     from grid.records.results_folder import ResultsFolder
     from grid.runs.session import Session
 
-    session = Session(
-        request.of(questions, resources), method, ResultsFolder(results), resources, out, take_over=take_over
-    )
-    index, complete = session.run()
+    asked = request.of(questions, resources)
+    index, complete = Session(asked, method, ResultsFolder(results), out, take_over=take_over).run()
     out.print(f"Report: {index.resolve()}")
     return 0 if complete else 1
 
@@ -102,7 +102,7 @@ def plan(
     from grid.runs.planning import print_plan
 
     asked = request.of(questions, resources)
-    print_plan(asked, method, ResultsFolder(results), resources, out, price=gpu_price, timed=timed)
+    print_plan(asked, method, ResultsFolder(results), out, price=gpu_price, timed=timed)
 
 
 @app.command
@@ -128,7 +128,8 @@ def verdicts(
     for study, claims in groupby(rows, key=lambda row: str(row["study"])):
         table = Table("claim", "verdict", "why", title=study, title_justify="left", box=None, header_style="bold")
         for row in claims:
-            advice = f" About {row['seeds_needed']} seeds would decide it." if row["seeds_needed"] else ""
+            seeds = f"{row.get('seeds_needed_low')} to {row['seeds_needed']}"
+            advice = f" About {seeds} seeds would decide it." if row["seeds_needed"] else ""
             table.add_row(escape(row["says"]), row["verdict"], escape(row["finding"] + advice))
         out.print(table, "", soft_wrap=False)
 

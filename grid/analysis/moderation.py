@@ -52,7 +52,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
-from grid.analysis.inference import LUCK, Array, Effect
+from grid.analysis.inference import LUCK, Array, Effect, mean_squares
 
 MIN_ARMS = 4
 """With fewer arms there is nothing to learn from the others."""
@@ -150,13 +150,9 @@ def moderate(right: dict[int, npt.NDArray[np.bool_]]) -> Moderation | None:
 def see_arm(right: npt.NDArray[np.bool_]) -> Arm:
     """The mean squares of an arm's right answers `(S, N)`, of two seeds or more."""
     num_seeds, num_images = right.shape
-    by_seed, by_image = right.mean(axis=1), right.mean(axis=0)
-    acc = float(by_seed.mean())
-    seeds_square = num_images * float(by_seed.var(ddof=1))
-    # right answers are 0 or 1, so their squares are they themselves
-    squares = num_seeds * num_images * acc - num_seeds * float(np.square(by_image).sum())
-    rest_square = (squares - seeds_square * (num_seeds - 1)) / ((num_seeds - 1) * (num_images - 1))
-    return Arm(acc, seeds_square, max(rest_square, 0.5 / num_images), num_seeds, by_image)
+    seen = mean_squares(right)
+    acc = float(seen.by_image.mean())
+    return Arm(acc, seen.seeds, max(seen.rest, 0.5 / num_images), num_seeds, seen.by_image)
 
 
 def seed_variances(

@@ -22,7 +22,7 @@ from grid.records.ledger import Ledger, TrialRecord
 from grid.records.plan import PlannedTrial, StudyPlan
 from grid.tables.fit import diagnose
 
-TABLES_VERSION = "2"
+TABLES_VERSION = "3"
 """Raised when a column changes its name, type or meaning; stands in each file's metadata as `cifar_grid_tables`."""
 
 CONFIG_COLUMNS: dict[str, pa.DataType] = {

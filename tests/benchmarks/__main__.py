@@ -10,6 +10,7 @@ from tests.benchmarks import (
     calibration,
     command_line,
     moderated_pairs,
+    promises,
     reporting,
     small_grid,
     throughput,
@@ -35,7 +36,11 @@ BENCHMARKS: dict[str, Callable[[Setting], list[Row]]] = {
 }
 """What is timed. `grid` has all of `start`, too, and its peer."""
 
-ERROR_RATES: dict[str, Callable[[], None]] = {"calibration": calibration.main, "moderated-pairs": moderated_pairs.main}
+ERROR_RATES: dict[str, Callable[[], None]] = {
+    "calibration": calibration.main,
+    "moderated-pairs": moderated_pairs.main,
+    "promises": promises.main,
+}
 """Error rates of the inference, which print tables of their own."""
 
 

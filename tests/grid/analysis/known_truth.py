@@ -73,7 +73,7 @@ def known_trial(
 def _test_record(right: npt.NDArray[np.bool_]) -> TestRecord:
     label = np.zeros(len(right), np.uint8)
     return TestRecord(
-        loss=1.0,
+        loss=2 - float(right.mean()),
         acc=float(right.mean()),
         label=label,
         predicted=(~right).astype(np.uint8),

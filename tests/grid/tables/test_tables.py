@@ -63,5 +63,5 @@ def test_files_are_read_back_with_their_version(plan: StudyPlan, tmp_path: Path)
     write_tables(make_tables([plan], Ledger(Folder(tmp_path).below("ledger"))), Folder(tmp_path))
     table: pa.Table = pq.read_table(tmp_path / "trials.parquet")
     assert table.schema.equals(TRIALS, check_metadata=False)
-    assert table.schema.metadata[b"cifar_grid_tables"] == b"2"
+    assert table.schema.metadata[b"cifar_grid_tables"] == b"3"
     assert not list(tmp_path.glob("*.tmp"))

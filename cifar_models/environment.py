@@ -1,0 +1,15 @@
+"""The environment of processes that train; no torch here, since it must be there before torch is imported."""
+
+WORKER_ENVIRONMENT = {
+    # glibc otherwise gives every activation back to the kernel, and faults it in again at each step
+    "MALLOC_MMAP_THRESHOLD_": "8589934592",
+    "MALLOC_TRIM_THRESHOLD_": "8589934592",
+    "MALLOC_TOP_PAD_": "536870912",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+    # without it cuBLAS is not deterministic
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+}
+"""It must be there when the process starts; other systems than Linux ignore it."""
+
+TRAINS_NOT = "CIFAR_GRID_TRAINS_NOT"
+"""Is set in the environment of workers that never train, so that they do not import torch in advance."""

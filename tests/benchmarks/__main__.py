@@ -14,6 +14,7 @@ from tests.benchmarks import (
     reporting,
     small_grid,
     throughput,
+    trainings,
     trial_overhead,
     worker_memory,
 )
@@ -40,6 +41,7 @@ ERROR_RATES: dict[str, Callable[[], None]] = {
     "calibration": calibration.main,
     "moderated-pairs": moderated_pairs.main,
     "promises": promises.main,
+    "trainings": trainings.main,
 }
 """Error rates of the inference, which print tables of their own."""
 

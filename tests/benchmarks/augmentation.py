@@ -16,7 +16,8 @@ from PIL import Image
 
 from cifar_models.augmentation import augment, draw_parameters
 from cifar_models.config import AugmentationConfig
-from cifar_models.device import WORKER_ENVIRONMENT, prepare_process
+from cifar_models.device import prepare_process
+from cifar_models.environment import WORKER_ENVIRONMENT
 from tests.benchmarks.commands import last_line, module
 from tests.benchmarks.rows import Row
 from tests.benchmarks.setting import Setting

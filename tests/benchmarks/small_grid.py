@@ -90,7 +90,7 @@ def _run_once(setting: Setting, question: Path, cache: Path) -> tuple[Ran, Spans
     results = setting.fresh("grid")
     options = [word for field, value in SETTINGS.items() for word in ("--set", f"{field}={value}")]
     where = ("--data-dir", setting.data_dir, "--results", results)
-    changes = {"XDG_CACHE_HOME": str(cache)}
+    changes = {"CIFAR_GRID_CACHE": str(cache)}
     ran = cifar_grid("run", question, "--profile", "cpu", "--seeds", 1, *where, *options, changes=changes)
     return ran, spans_of(results)
 

@@ -17,7 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from cifar_models.config import TrainConfig
 from cifar_models.data import Split
-from cifar_models.device import WORKER_ENVIRONMENT, native_precision, prepare_process
+from cifar_models.device import native_precision, prepare_process
+from cifar_models.environment import WORKER_ENVIRONMENT
 from cifar_models.models import build_model
 from cifar_models.optimizers import build_optimizer
 from cifar_models.records import EpochRecord

@@ -14,7 +14,8 @@ import torch
 
 from cifar_models.config import TrainConfig
 from cifar_models.data import load, split
-from cifar_models.device import WORKER_ENVIRONMENT, prepare_process
+from cifar_models.device import prepare_process
+from cifar_models.environment import WORKER_ENVIRONMENT
 from cifar_models.train import train
 from tests.benchmarks.commands import cifar_grid, last_line, module
 from tests.benchmarks.rows import Row

@@ -66,7 +66,9 @@ def _peak_of_two(setting: Setting, changes: dict[str, object]) -> Size:
     command = ["run", question, "--profile", "cpu", "--seeds", 1, "--max-trials-at-once", 2, *where, *options]
     peak = Size(0, 0)
     with TemporaryFile() as out:
-        process = start(*CIFAR_GRID, *command, out=out.fileno())
+        process = start(
+            *CIFAR_GRID, *command, changes={"CIFAR_GRID_CACHE": str(setting.scratch / "cache")}, out=out.fileno()
+        )
         while process.poll() is None:
             sizes = [size for size in map(size_of, workers_of(process.pid)) if size]
             if len(sizes) >= min(2, len(RATES)):

@@ -190,11 +190,11 @@ function filterTrace(trace, keep, move) {
 }
 
 /** A figure as filters leave it: its traces, and the layout for this width without the rows that are gone. */
-function filtered({ data, layout: { meta, ...wide } }, limit) {
+function filtered({ data, layout: { meta, ...wide } }, limit, only) {
   const layout = structuredClone(narrow.matches ? meta.narrow : wide);
   const best = shownArms().slice(0, state.top || undefined);
   const rows = meta.rows.filter((arm) => best.includes(arm)).slice(0, limit);
-  const arms = new Set(meta.rows.length ? rows : best);
+  const arms = new Set(only !== undefined ? [only] : meta.rows.length ? rows : best);
   const before = new Map(meta.rows.map((arm, row) => [arm, row]));
   const after = new Map(rows.map((arm, row) => [arm, row]));
   const move = (arm) => (after.has(arm) ? after.get(arm) - before.get(arm) : 0);
@@ -220,7 +220,8 @@ function filtered({ data, layout: { meta, ...wide } }, limit) {
 async function draw(holder) {
   if (!charts.has(holder)) charts.set(holder, JSON.parse(document.querySelector(`[data-figure="${holder.id}"]`).textContent));
   const figure = charts.get(holder);
-  const { traces, layout, hidden } = filtered(figure, holder.dataset.top?.split(",")[Number(narrow.matches)]);
+  const limit = holder.dataset.top?.split(",")[Number(narrow.matches)];
+  const { traces, layout, hidden } = filtered(figure, limit, chosenArm(holder, figure.layout.meta.choose));
   holder.style.minWidth = `${figure.layout.meta.min_width}px`;
   holder.style.minHeight = `${layout.height}px`;
   await plot(holder, traces, layout);
@@ -229,6 +230,18 @@ async function draw(holder) {
   mark();
   holder.parentElement.parentElement.querySelector(".more")?.remove();
   if (hidden > 0) holder.parentElement.after(button(`Show ${hidden} more arms`, () => { delete holder.dataset.top; draw(holder); }, { className: "more" }));
+}
+
+/** The arm that a chart of one arm at a time shows, as the reader chose it above; undefined for a chart of all. */
+function chosenArm(holder, arms) {
+  if (!arms.length) return undefined;
+  const scroll = holder.parentElement;
+  let select = scroll.parentElement.querySelector("select");
+  if (!select) {
+    select = make("select", { onchange: () => draw(holder) }, ...arms.map(([value, textContent]) => make("option", { value, textContent })));
+    scroll.before(make("label", { className: "choose" }, "Arm ", select));
+  }
+  return Number(select.value);
 }
 
 function plot(holder, traces, layout) {

@@ -76,7 +76,8 @@ def wait_for_workers() -> None:
     """
     if not is_own_cluster() or _Warm.folder is None:
         return
-    number, deadline = int(ray.cluster_resources().get("CPU", 1)), time.monotonic() + PATIENCE_S
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    number, deadline = int(resources.get("CPU", 1)), time.monotonic() + PATIENCE_S
     while len(os.listdir(_Warm.folder.name)) < number and time.monotonic() < deadline:
         time.sleep(0.02)
 

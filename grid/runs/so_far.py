@@ -36,7 +36,7 @@ class PagesSoFar:
     def __exit__(self, *exception: object) -> None:
         self._over.set()
         self._finished.set()
-        take_processor(self._thread.native_id)
+        take_processor(self._thread.native_id or 0)
         self._thread.join()
 
     def trial_ended(self) -> None:
@@ -44,7 +44,7 @@ class PagesSoFar:
         self._finished.set()
 
     def _make_pages(self) -> None:
-        yield_processor()
+        yield_processor(threading.get_native_id())
         import grid.report.answers
         import grid.report.pipeline  # noqa: F401  # seconds that would come after the last trial
 
@@ -61,6 +61,7 @@ class PagesSoFar:
         with subprocess.Popen(
             command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True
         ) as process:
+            yield_processor(process.pid)
             while process.poll() is None and not self._over.wait(0.2):
                 pass
             if process.poll() is None:
@@ -71,23 +72,19 @@ class PagesSoFar:
                 process.kill()
 
 
-def yield_processor() -> None:
-    """Has this thread, or a process of one, run only where nothing else wants to."""
+def yield_processor(thread: int) -> None:
+    """Has a thread, or a process by its number, run only where nothing else wants to."""
     with contextlib.suppress(AttributeError, OSError):  # Linux has that
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-        return
-    if threading.current_thread() is threading.main_thread():
-        os.nice(19)
+        os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
 
 
-def take_processor(thread: int | None) -> None:
-    """Has a thread, or a process, run like others again."""
+def take_processor(thread: int) -> None:
+    """Has it run like others again."""
     with contextlib.suppress(AttributeError, OSError):
-        os.sched_setscheduler(thread or 0, os.SCHED_OTHER, os.sched_param(0))
+        os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
 
 
 if __name__ == "__main__":
-    yield_processor()
     from grid.report.pipeline import make_report
 
     make_report(ResultsFolder(Path(sys.argv[1])), so_far=True)

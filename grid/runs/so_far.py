@@ -10,6 +10,9 @@ from pathlib import Path
 
 from grid.records.results_folder import ResultsFolder
 
+START_S = 2.0
+"""Seconds for the first trials to start, before this thread takes any time from them."""
+
 INTERVAL_S = 60.0
 """Seconds between two times that pages are made."""
 
@@ -20,7 +23,7 @@ PATIENCE_S = 3.0
 class PagesSoFar:
     """Makes pages of a results folder whenever trials have finished, at most once a minute. Use as a context manager.
 
-    Meanwhile it imports what the report at the end needs.
+    Meanwhile it imports, once, what the report at the end needs.
     """
 
     def __init__(self, root: Path) -> None:
@@ -36,7 +39,6 @@ class PagesSoFar:
     def __exit__(self, *exception: object) -> None:
         self._over.set()
         self._finished.set()
-        take_processor(self._thread.native_id or 0)
         self._thread.join()
 
     def trial_ended(self) -> None:
@@ -44,11 +46,11 @@ class PagesSoFar:
         self._finished.set()
 
     def _make_pages(self) -> None:
-        yield_processor(threading.get_native_id())
+        if self._over.wait(START_S):
+            return
         import grid.report.answers
         import grid.report.pipeline  # noqa: F401  # seconds that would come after the last trial
 
-        take_processor(self._thread.native_id)
         while self._finished.wait() and not self._over.is_set():
             self._finished.clear()
             self._make_once()
@@ -72,16 +74,16 @@ class PagesSoFar:
                 process.kill()
 
 
-def yield_processor(thread: int) -> None:
-    """Has a thread, or a process by its number, run only where nothing else wants to."""
+def yield_processor(pid: int) -> None:
+    """Has a process run only where nothing else wants to."""
     with contextlib.suppress(AttributeError, OSError):  # Linux has that
-        os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
+        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
 
 
-def take_processor(thread: int) -> None:
+def take_processor(pid: int) -> None:
     """Has it run like others again."""
     with contextlib.suppress(AttributeError, OSError):
-        os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+        os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
 
 
 if __name__ == "__main__":

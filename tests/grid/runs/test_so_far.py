@@ -25,9 +25,10 @@ def test_they_say_so_and_reload_themselves_until_the_run_has_ended(tmp_path: Pat
 
 
 def test_they_are_made_when_a_trial_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(so_far, "yield_processor", lambda thread: None)  # else never, on a machine that is busy enough
+    monkeypatch.setattr(so_far, "yield_processor", lambda pid: None)  # else never, on a machine that is busy enough
     folder, _ = make_folder(tmp_path, {0.1: 0.5, 0.2: 0.7})
     index = folder.root / "index.html"
+    monkeypatch.setattr(so_far, "START_S", 0.0)
     with PagesSoFar(folder.root) as pages:
         time.sleep(0.1)
         assert not index.exists()
@@ -43,6 +44,7 @@ def test_the_end_of_the_run_waits_neither_for_them_nor_leaves_half_of_a_file(
 ) -> None:
     folder, _ = make_folder(tmp_path, {0.1: 0.5, 0.2: 0.7})
     monkeypatch.setattr(so_far, "INTERVAL_S", 3600.0)
+    monkeypatch.setattr(so_far, "START_S", 0.0)
     with PagesSoFar(folder.root) as pages:
         pages.trial_ended()
         time.sleep(0.3)

@@ -57,6 +57,11 @@ def quoted(label: str) -> str:
     return f"“{label}”"
 
 
+def cut(text: str, width: int) -> str:
+    """Text of at most `width` characters, with an ellipsis where some are left out."""
+    return text if len(text) <= width else text[: width - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"
+
+
 def unbroken(text: str) -> str:
     """Keeps numbers and their percent signs on one line."""
     return text.replace(" %", "\N{NO-BREAK SPACE}%")

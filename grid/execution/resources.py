@@ -97,11 +97,6 @@ class Resources(Storage):
     weights_dir: Annotated[Path, AfterValidator(lambda path: expand_home(path).resolve())] | None = None
     checkpoint_interval_s: Annotated[float, Parameter(parse=False)] = 60.0
 
-    @property
-    def on_gpu(self) -> bool | None:
-        """Whether trials run on GPUs; None if that hangs on the machine."""
-        return None if self.gpus is None else self.gpus > 0
-
     def settled(self, has_gpus: bool) -> "Resources":
         """Returns the same with a number of GPUs: the user's choice, else one a trial where there are any.
 

@@ -167,7 +167,8 @@ def planned_trial(study: Study, data_fingerprint: str, arm: int, seed: int, stag
 def settled_fingerprints(plans: Sequence[StudyPlan], ledger: Ledger) -> set[str]:
     """Returns the trials that need no more training; trials of a screening may have been stopped by it."""
     screening = {trial.fingerprint for plan in plans for trial in plan.trials if trial.stage == "screening"}
-    records = ledger.read(trial.fingerprint for plan in plans for trial in plan.trials)
+    planned = {trial.fingerprint for plan in plans for trial in plan.trials}
+    records = ledger.read(planned.intersection(ledger.fingerprints()))
     return {
         fingerprint
         for fingerprint, record in records.items()
@@ -178,7 +179,7 @@ def settled_fingerprints(plans: Sequence[StudyPlan], ledger: Ledger) -> set[str]
 def new_trials(plans: Sequence[StudyPlan], settled: Collection[str]) -> dict[str, TrainConfig]:
     """What is to be trained: plans minus ledger, each trial once, by fingerprint."""
     return {
-        trial.fingerprint: plan.config(trial)
+        trial.fingerprint: plan.study.config(trial.arm, trial.seed)
         for plan in plans
         for trial in plan.trials
         if trial.fingerprint not in settled

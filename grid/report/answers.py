@@ -1,18 +1,142 @@
-"""What each study found, in a few lines for the terminal."""
+"""What a study found, in one plain sentence, for the head of its page, the index and the terminal.
 
-from collections import Counter
+It says no more than the conclusion does (`grid.analysis.conclusion`), in words that need no statistics: three arms at
+most, numbers to the precision that they have.
+"""
+
+import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from grid.analysis.study_result import StudyResult
+from grid.analysis.verdicts import Judgement
+from grid.formats import cut, number, plural, quoted, status_words, unbroken
+from grid.records.status import RETRIED, STATUSES
+
+MAX_TIED = 2
+"""Arms beside the best one that the sentence names."""
+MAX_LABEL = 60
+"""Characters of an arm's label in it."""
+
+
+@dataclass(frozen=True)
+class VerdictCounts:
+    """How the claims of a study stand.
+
+    Attributes:
+        judged: Number of claims by verdict, the most frequent first, of those that can be judged here.
+        elsewhere: Number of those that can't.
+    """
+
+    judged: tuple[tuple[str, int], ...]
+    elsewhere: int
+
+
+def verdict_counts(result: StudyResult) -> VerdictCounts:
+    """Counts the verdicts of a study's claims."""
+    verdicts = [verdict.verdict for verdict in result.conclusion.judgement.verdicts]
+    judged = {word: verdicts.count(word) for word in dict.fromkeys(verdicts) if word != "not comparable"}
+    return VerdictCounts(tuple(sorted(judged.items(), key=lambda of: -of[1])), verdicts.count("not comparable"))
 
 
 def answer_lines(results: Iterable[StudyResult]) -> list[str]:
     """The question, its answer in a sentence and the number of claims with each verdict, of each study."""
     lines: list[str] = []
     for result in results:
-        study, conclusion = result.study, result.conclusion
-        lines += ["", f"{study.title} ({study.name})", f"  {conclusion.sentence}"]
-        verdicts = Counter(verdict.verdict for verdict in conclusion.judgement.verdicts)
-        if verdicts:
-            lines.append(f"  Claims: {', '.join(f'{number} {verdict}' for verdict, number in verdicts.most_common())}")
+        lines += ["", f"{result.study.title} ({result.study.name})", f"  {plain_answer(result)}"]
+        counts = verdict_counts(result)
+        words = [f"{number} {word}" for word, number in counts.judged]
+        words += [f"{counts.elsewhere} can't be judged here"] if counts.elsewhere else []
+        if words:
+            lines.append(f"  Claims: {', '.join(words)}")
     return lines
+
+
+def plain_answer(result: StudyResult) -> str:
+    """The answer in one sentence."""
+    statuses = result.trials["status"]
+    ended = int((~statuses.isin(RETRIED)).sum())
+    so_far = f"So far ({ended:,} of {plural(len(statuses), 'trial')}): " if 0 < ended < len(statuses) else ""
+    sentence = _sentence(result)
+    return unbroken(so_far + sentence if so_far else sentence[:1].upper() + sentence[1:])
+
+
+def _sentence(result: StudyResult) -> str:
+    conclusion, judgement = result.conclusion, result.conclusion.judgement
+    best, winners = conclusion.best, conclusion.winners
+    evidence, label = judgement.evidence, [quoted(cut(arm.label, MAX_LABEL)) for arm in result.study.arms]
+    if best is None:
+        return f"no answer yet: {_how_trials_stand(result)}."
+    contest = sorted(evidence.contest(), key=lambda arm: (-evidence.val_acc(arm), arm))
+    others = [arm for arm in contest if arm != best]
+    if not others:
+        right = number(100 * float(evidence.measure(best, "test_acc").mean), 0)
+        return f"only {label[best]} can be judged: it gets {right} % of the test images right."
+    if not winners:
+        return f"{label[best]} did best, but it can't be told from luck with so few seeds."
+    better = next((arm for arm in (*winners, *others) if judgement.is_better(arm, best)), None)
+    if better is not None:
+        return (
+            f"{label[better]} is better on test images than {label[best]}, which had looked best before: "
+            f"by {points(judgement, better, best)}."
+        )
+    if best not in winners:
+        return f"{label[best]} looked best while choosing, but on test images the best is {_named(label, winners)}."
+    if len(others) == 1:
+        return _of_two(judgement, label, best, others[0])
+    if len(conclusion.behind) == len(others):
+        by = points(judgement, best, others[0])
+        return f"{label[best]} is the best of {len(contest)}, {by} above {label[others[0]]}, the next."
+    return _of_many(label, best, others, winners, conclusion.behind)
+
+
+def _of_two(judgement: Judgement, label: list[str], best: int, other: int) -> str:
+    found = judgement.compared(best, other)
+    if judgement.is_better(best, other):
+        return f"{label[best]} is better than {label[other]}, by {points(judgement, best, other)}."
+    if found is not None and found.finding.equal:
+        return f"{label[best]} and {label[other]} are equally good: less than half a point apart."
+    by = points(judgement, best, other)
+    return f"it is open whether {label[best]} is better than {label[other]}: the difference is {by}."
+
+
+def _of_many(label: list[str], best: int, others: list[int], winners: tuple[int, ...], behind: tuple[int, ...]) -> str:
+    tied = [arm for arm in others if arm in winners]
+    worse = f"; {len(behind)} others are worse" if behind else ""
+    if not tied:
+        return f"{label[best]} is the best of {len(others) + 1}, with 95 % confidence{worse}."
+    few = len(tied) <= MAX_TIED
+    names = " and ".join(label[arm] for arm in tied) if few else f"{len(tied)} others"
+    first = "" if few else f", first of all {label[tied[0]]}"
+    return f"{label[best]} did best, but {names} may be as good{first}{worse}."
+
+
+def _named(label: list[str], arms: tuple[int, ...]) -> str:
+    """`a or b`, `one of 5 others, such as a`: of arms among which the best is."""
+    if len(arms) <= MAX_TIED:
+        return " or ".join(label[arm] for arm in arms)
+    return f"one of {len(arms)} others, such as {label[arms[0]]}"
+
+
+def points(judgement: Judgement, first: int, second: int) -> str:
+    """By how much an arm is above another: `1.2 points (0.5 to 1.9)`, to the digit that its interval leaves."""
+    found = judgement.compared(first, second)
+    if found is None or found.seen.effect is None:
+        return "an unknown number of points"
+    mean = 100 * float(found.seen.effect.mean)
+    if found.seen.interval is None:
+        return f"{number(mean, 0)} points"
+    low, high = (100 * float(end) for end in found.seen.interval)
+    digits = decimals((high - low) / 2)
+    return f"{number(mean, digits)} points ({number(low, digits)} to {number(high, digits)})"
+
+
+def decimals(half_width: float) -> int:
+    """Decimals of a number that is known to within `half_width`: 0 from one on, at most 2."""
+    return min(max(-math.floor(math.log10(half_width)), 0), 2) if half_width > 0 else 2
+
+
+def _how_trials_stand(result: StudyResult) -> str:
+    counts = result.trials["status"].value_counts()
+    words = [f"{counts[status]:,} {status_words(status)}" for status in STATUSES if status in counts]
+    return f"{', '.join(words)} of {plural(len(result.trials), 'trial')}" if words else "there is no trial"

@@ -21,7 +21,8 @@ class ClaimRow:
         verdict: What the trials say of it.
         finding: Why.
         advice: How many seeds would decide it; empty if it is decided or that can't be said.
-        trials: Fingerprints of the trials it rests on.
+        num_trials: Number of trials it rests on.
+        arms: Indices of their arms.
     """
 
     says: str
@@ -29,7 +30,8 @@ class ClaimRow:
     verdict: str
     finding: str
     advice: str
-    trials: tuple[str, ...]
+    num_trials: int
+    arms: tuple[int, ...]
 
 
 def claim_rows(conclusion: Conclusion) -> list[ClaimRow]:
@@ -55,12 +57,12 @@ def _against(conclusion: Conclusion, arm: int, best: int) -> ForestRow:
         why = judgement.evidence.arms[arm].why_not or (found and found.seen.why_not) or "was not compared"
         effect = found and found.seen.effect
         seen = (float(effect.mean), int(effect.num_seeds)) if effect else (None, 0)
-        return ForestRow(label, seen[0], None, None, seen[1], "untested", why)
+        return ForestRow(arm, label, seen[0], None, None, seen[1], "untested", why)
     finding = found.finding
     direction = finding_word(finding)
     note = "by less than half a point" if finding.equal and finding.direction else ""
     mean, (low, high), seeds = float(found.seen.effect.mean), found.seen.interval, int(found.seen.effect.num_seeds)
-    return ForestRow(label, mean, low, high, seeds, direction, note)
+    return ForestRow(arm, label, mean, low, high, seeds, direction, note)
 
 
 def _row(verdict: ClaimVerdict, study: Study) -> ClaimRow:
@@ -70,5 +72,6 @@ def _row(verdict: ClaimVerdict, study: Study) -> ClaimRow:
         verdict.verdict,
         unbroken(verdict_in_words(verdict, study)),
         advice_in_words(verdict),
-        verdict.fingerprints,
+        len(verdict.fingerprints),
+        tuple(sorted(verdict.arms)),
     )

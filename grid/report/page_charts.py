@@ -1,17 +1,23 @@
-"""The charts of a study's page, each with its heading and how it is read."""
+"""The charts of a study's page, each with its heading and how it is read, and which of them shows the answer."""
 
+import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 
 from grid.analysis.cases import MARGIN
 from grid.analysis.study_result import StudyResult
-from grid.formats import quoted
-from grid.report.charts import final_measures, heat_map, learning_curves
+from grid.report.charts import final_measures, has_heat_map, heat_map, learning_curves, response
 from grid.report.charts.forest import forest
 from grid.report.charts.importance import axis_importance
+from grid.report.charts.response import numeric_axis
 from grid.report.claims_table import forest_rows
+
+DIGITS = 5
+"""Significant digits of a number in a figure; more than a screen can show."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class Chart:
         caption: How it is read, in a sentence.
         figure: The chart as JSON that can stand inside a `<script>`.
         height: Pixels that are kept free for it, on a wide page and on a narrow one.
-        half: Whether two of its kind share a wide page.
+        top: Rows that are shown before the reader asks for more, on a wide page and on a narrow one.
     """
 
     key: str
@@ -32,7 +38,7 @@ class Chart:
     caption: str
     figure: str
     height: tuple[int, int]
-    half: bool = False
+    top: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -43,81 +49,115 @@ class Row:
         title: Heading.
         caption: How it is read, in a sentence; made of what was found.
         draw: Draws it; None where there is nothing to show.
-        half: Whether two of its kind share a wide page.
     """
 
     title: str
     caption: Callable[[StudyResult], str]
     draw: Callable[[StudyResult], go.Figure | None]
-    half: bool = False
 
 
-BAND = "Solid: validation, mean over seeds, with a band from the lowest to the highest seed; dashed: train."
+BAND = "With markers: validation, mean over seeds, in a band from the lowest to the highest seed. Thin: train."
+FRAMES = "Thick frame: the best on validation, which chooses; dotted: may be the best."
+MAX_ROWS = (8, 5)
+"""Rows of a chart that has to fit the first screen, of a wide page and of a narrow one."""
+MAX_CURVES = 3
+"""Arms whose curves, beside each other, are an answer."""
+
+
+def _ok(result: StudyResult) -> str:
+    """What a second line in a cell means, where there is one."""
+    some = result.summaries["ok"].between(1, result.summaries["planned"] - 1)
+    return ", or over those of them that are ok, as in “2 of 3”" if some.any() else ""
+
+
+def _cells(measure: str) -> Callable[[StudyResult], go.Figure | None]:
+    return lambda result: heat_map(
+        result.summaries, result.study, measure, result.conclusion.best, result.conclusion.winners
+    )
+
 
 CHARTS: dict[str, Row] = {
+    "cells-test": Row(
+        "Test accuracy of each combination",
+        lambda result: f"Mean over seeds{_ok(result)}. {FRAMES}",
+        _cells("test_acc"),
+    ),
     "forest": Row(
         "How far from the best arm",
-        lambda result: (
-            f"Test accuracy of each arm above that of {quoted(result.best_label)}, paired by seed and by image, "
-            "with its 95 % interval, for it alone. The finding is corrected for all comparisons. Shaded: equal for "
-            "most purposes. An arrow: it goes on beyond the axis."
-        ),
+        lambda _: "On test, with the 95 % interval. Shaded: equal for most purposes.",
         lambda result: forest(forest_rows(result.conclusion), result.best_label, MARGIN),
+    ),
+    "response": Row(
+        "Test accuracy by value",
+        lambda _: "Mean over seeds; the bar goes from the lowest to the highest seed.",
+        lambda result: response(result.summaries, result.study),
     ),
     "final": Row(
         "Accuracy after the last epoch",
-        lambda _: (
-            "Every arm, the highest validation accuracy on top. The bar is the 95 % interval of the mean over seeds, "
-            "on these very images."
-        ),
+        lambda _: "The highest validation accuracy on top. The bar is the 95 % interval of the mean over seeds alone.",
         lambda result: final_measures(result.summaries, result.trials, result.study),
     ),
     "cells-val": Row(
-        "Mean validation accuracy by cell",
-        lambda _: "What the best arm is chosen by.",
-        lambda result: heat_map(result.summaries, result.study, "val_acc"),
-        half=True,
-    ),
-    "cells-test": Row(
-        "Mean test accuracy by cell",
-        lambda _: "What is reported of it.",
-        lambda result: heat_map(result.summaries, result.study, "test_acc"),
-        half=True,
+        "Validation accuracy of each combination", lambda _: "What the best arm is chosen by.", _cells("val_acc")
     ),
     "accuracy": Row(
         "Accuracy while training",
-        lambda _: f"{BAND} A cross is where a trial broke off.",
+        lambda _: f"{BAND} A cross: a trial broke off.",
         lambda result: learning_curves(result.trials, result.epochs, result.study, "acc"),
     ),
     "loss": Row(
         "Loss while training",
-        lambda _: (
-            f"Mean cross-entropy, in nats. {BAND} Where one explodes, the axis ends at twice the first epoch's median."
-        ),
+        lambda _: "Read in the same way. Where a loss explodes, the axis ends at twice the first epoch's median.",
         lambda result: learning_curves(result.trials, result.epochs, result.study, "loss"),
     ),
     "sensitivity": Row(
         "What the result is sensitive to",
-        lambda result: (
-            f"Share of the variance of validation accuracy between trials. {result.sensitivity.note}".strip()
-        ),
+        lambda result: f"Share of the variance of validation accuracy. {result.sensitivity.note}".strip(),
         lambda result: axis_importance(result.sensitivity),
     ),
 }
-"""Every chart, by its id, in the order of a page."""
+"""Every chart, by its id, in the order of a page; the one that shows the answer moves to the top."""
 
 
 def make_charts(result: StudyResult) -> list[Chart]:
-    """The charts of a study; none if no trial is ok."""
+    """The charts of a study, the one that shows its answer first; none if no trial is ok."""
     if not (result.trials["status"] == "ok").any():
         return []
-    charts = []
-    for key, row in CHARTS.items():
-        figure = row.draw(result)
-        if figure is None:
-            continue
-        # Inside <script> the parser looks for nothing but "</script" and "<!--".
-        text = figure.to_json().replace("<", "\\u003c")
-        heights = (int(figure.layout.height), int(figure.layout.meta["narrow"]["height"]))
-        charts.append(Chart(key, row.title, row.caption(result), text, heights, row.half))
-    return charts
+    figures = {key: figure for key, row in CHARTS.items() if (figure := row.draw(result)) is not None}
+    first = picture_of(result, list(figures))
+    order = sorted(figures, key=lambda key: key != first)
+    return [_chart(key, figures[key], result, top=MAX_ROWS if key == first else None) for key in order]
+
+
+def picture_of(result: StudyResult, drawn: list[str]) -> str:
+    """The id of the chart that shows a study's answer, by the shape of its question, among those that are drawn."""
+    study = result.study
+    if has_heat_map(study):
+        shape = "cells-test"
+    elif len(study.axes) == 1 and numeric_axis(study):
+        shape = "response"
+    else:
+        shape = "accuracy" if len(study.arms) <= MAX_CURVES else "forest"
+    return next(key for key in (shape, "forest", "final", *drawn) if key in drawn)
+
+
+def _chart(key: str, figure: go.Figure, result: StudyResult, top: tuple[int, int] | None) -> Chart:
+    row, rows = CHARTS[key], figure.layout.meta["rows"]
+    heights = [int(figure.layout.height), int(figure.layout.meta["narrow"]["height"])]
+    if top and rows:
+        for index, form in enumerate(("wide", "narrow")):
+            heights[index] -= max(len(rows) - top[index], 0) * figure.layout.meta["row_height"][form]
+    # Inside <script> the parser looks for nothing but "</script" and "<!--".
+    text = json.dumps(_short(figure.to_plotly_json()), separators=(",", ":")).replace("<", "\\u003c")
+    return Chart(key, row.title, row.caption(result), text, (heights[0], heights[1]), top)
+
+
+def _short(value: Any) -> Any:
+    """The same for JSON: numbers in `DIGITS`, null for what is no number, without what is empty."""
+    if isinstance(value, dict):
+        return {name: _short(inner) for name, inner in value.items() if inner is not None and name != "template"}
+    if isinstance(value, list | tuple):
+        return [_short(inner) for inner in value]
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    return value

@@ -1,27 +1,27 @@
 """What stands on a study's page, in words and ready-made numbers; the templates only lay it out."""
 
-import json
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from cifar_models.config import TrainConfig
 from cifar_models.data import SOURCES
 from grid.analysis.evidence import Evidence
 from grid.analysis.inference import interval
 from grid.analysis.study_result import StudyResult
 from grid.analysis.summaries import ranking
 from grid.formats import NOTHING, count, duration, number, percent, plural, status_words, unbroken
-from grid.questions.fields import flat
 from grid.questions.study import Study
 from grid.records.plan import StudyPlan
 from grid.records.status import STATUSES
+from grid.report.answers import VerdictCounts, plain_answer, verdict_counts
 from grid.report.claims_table import ClaimRow, claim_rows
 from grid.report.page_charts import Chart, make_charts
-from grid.tables.fit import ArmFit, arm_fit, rules, window_in_words
+from grid.report.page_data import arms_data, shared_settings, trials_script, written
+from grid.report.thumbnails import thumbnail
+from grid.tables.fit import ArmFit, arm_fit
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,9 @@ class Value:
 
 @dataclass(frozen=True)
 class Failure:
-    """Trials of an arm that ended, or did not, in the same way."""
+    """Trials of an arm that ended, or did not, in the same way; `index` is the arm's."""
 
+    index: int
     arm: str
     seeds: str
     status: str
@@ -57,72 +58,88 @@ class StudyPage:
 
     Attributes:
         study: The study.
-        answer: The answer in a sentence.
-        notes: What limits it, in sentences.
-        claims: Rows of the table of claims.
+        answer: The answer in one plain sentence.
+        details: The answer in full and what limits it, in sentences.
+        claims: The claims that can be judged here.
+        elsewhere: Those that can't.
+        verdicts: Number of claims by verdict.
+        history: Whether the claims were written before the first trial; empty if that is not known.
         looks: Number of seeds of an arm at each look, least to most, if seeds were added as long as something was open.
         screening: How the arms that were trained in full were chosen: the rule, and a row an arm; None if all were.
         counts: Number of trials by status, of those that occur.
+        in_short: Budget and date in a few words each.
         budget: Name and value of everything that was spent.
-        charts: The charts; empty if no trial is ok.
+        charts: The charts, the one that shows the answer first; empty if no trial is ok.
+        thumbnail: A small picture of the answer as SVG; empty if there is none.
         arms: Rows of the table of arms.
         failures: Rows of the table of trials that are not ok.
         shared: Name and value of every setting that all arms have in common.
         trials: Rows of the table of all trials.
         provenance: Name and value of what identifies data and code.
         pictures: What augmentation does; empty if nothing drew it.
-        fit_rules: Each fit and when an arm's trial is given it.
-        fit_window: What those rules look at.
+        arms_data: The arms for the script, as JSON that can stand inside a `<script>`.
+        trials_script: The trials for the script, a file beside the page.
     """
 
     study: Study
     answer: str
-    notes: list[str]
+    details: list[str]
     claims: list[ClaimRow]
+    elsewhere: list[ClaimRow]
+    verdicts: VerdictCounts
+    history: str
     looks: list[str]
     screening: tuple[str, list[list[str]]] | None
     counts: list[tuple[str, int]]
+    in_short: list[str]
     budget: list[tuple[str, str]]
     charts: list[Chart]
-    arms: list[list[Value]]
+    thumbnail: str
+    arms: list[tuple[int, list[Value]]]
     failures: list[Failure]
     shared: list[tuple[str, str]]
-    trials: list[list[str]]
+    trials: list[tuple[int, int, list[Value]]]
     provenance: list[tuple[str, str]]
     pictures: list[Picture]
-    fit_rules: list[tuple[str, str]]
-    fit_window: str
+    arms_data: str
+    trials_script: str
 
 
-def make_page(result: StudyResult, pictures: Sequence[Picture] = ()) -> StudyPage:
-    """Gathers a study's page from what was found and the pictures that lie beside it."""
+def make_page(result: StudyResult, pictures: Sequence[Picture] = (), history: str = "") -> StudyPage:
+    """Gathers a study's page from what was found, the pictures that lie beside it, and the history of its claims."""
     plan, study, mine, summaries = result.plan, result.study, result.trials, result.summaries
     conclusion, evidence = result.conclusion, result.conclusion.judgement.evidence
+    claims, budget = claim_rows(conclusion), _budget(study, mine)
     rows = summaries.to_dict("records")
     fits = {arm: arm_fit(column.dropna()) for arm, column in mine.groupby("arm")["fit"]}
     totals = [(status, int(summaries[status].sum())) for status in STATUSES]
     return StudyPage(
         study=study,
-        answer=unbroken(conclusion.sentence),
-        notes=[unbroken(note) for note in conclusion.notes],
-        claims=claim_rows(conclusion),
+        answer=plain_answer(result),
+        details=[unbroken(sentence) for sentence in (conclusion.sentence, *conclusion.notes)],
+        claims=[claim for claim in claims if claim.verdict != "not comparable"],
+        elsewhere=[claim for claim in claims if claim.verdict == "not comparable"],
+        verdicts=verdict_counts(result),
+        history=history,
         looks=[f"{min(look)} to {max(look)}" if min(look) < max(look) else str(max(look)) for look in plan.looks],
         screening=_screening(plan),
         counts=[(status_words(status), total) for status, total in totals if total],
-        budget=_budget(study, mine),
+        in_short=_in_short(study, mine, dict(budget)),
+        budget=budget,
         charts=make_charts(result),
-        arms=[_arm_row(rows[arm], fits[arm], _ends(evidence, arm)) for arm in ranking(summaries)],
+        thumbnail=thumbnail(result),
+        arms=[(arm, _arm_row(rows[arm], fits[arm], _ends(evidence, arm))) for arm in ranking(summaries)],
         failures=_failures(mine),
-        shared=_shared_settings(study),
-        trials=[_trial_row(row) for row in mine.to_dict("records")],
+        shared=list(shared_settings([written(arm.config) for arm in study.arms]).items()),
+        trials=[(int(row["arm"]), int(row["seed"]), _trial_row(row)) for row in mine.to_dict("records")],
         provenance=[
             ("data fingerprint", plan.data_fingerprint),
             ("training code version", _all_of(mine["training_version"].dropna().astype(int))),
             ("machine", _all_of(mine["machine"].dropna())),
         ],
         pictures=list(pictures),
-        fit_rules=rules(),
-        fit_window=window_in_words(),
+        arms_data=arms_data(result),
+        trials_script=trials_script(result),
     )
 
 
@@ -142,6 +159,18 @@ def _budget(study: Study, mine: pd.DataFrame) -> list[tuple[str, str]]:
         ("seeds", _seeds(mine)),
         ("arms", str(len(study.arms))),
         ("training time", duration(float(mine["wall_s"].sum()))),
+    ]
+
+
+def _in_short(study: Study, mine: pd.DataFrame, budget: Mapping[str, str]) -> list[str]:
+    """Budget and date, for the head of the page and the index."""
+    newest = mine["started"].max()
+    return [
+        f"{study.dataset}, profile {study.profile}",
+        f"{plural(len(study.arms), 'arm')} of {plural(len(study.seeds), 'seed')}",
+        f"{budget['epochs']} epochs",
+        *([f"{budget['training time']} of training"] if mine["wall_s"].sum() else []),
+        *([] if pd.isna(newest) else [f"{newest:%-d %B %Y}"]),
     ]
 
 
@@ -208,41 +237,21 @@ def _failures(mine: pd.DataFrame) -> list[Failure]:
     """Trials that are not ok; those of an arm with the same reason are one row."""
     failed = mine[mine["status"] != "ok"]
     rows = []
-    for (_, label, status, reason), group in failed.fillna({"reason": ""}).groupby(
-        ["arm", "arm_label", "status", "reason"]
-    ):
+    keys = ["arm", "arm_label", "status", "reason"]
+    for (arm, label, status, reason), group in failed.fillna({"reason": ""}).groupby(keys):
         seeds = ", ".join(str(seed) for seed in sorted(group["seed"]))
-        rows.append(Failure(str(label), seeds, status_words(str(status)), str(reason)))
+        rows.append(Failure(int(str(arm)), str(label), seeds, status_words(str(status)), str(reason)))
     return rows
 
 
-def _trial_row(row: dict[Hashable, Any]) -> list[str]:
+def _trial_row(row: dict[Hashable, Any]) -> list[Value]:
+    words = [str(row["arm_label"]), str(row["seed"]), str(row["stage"]), status_words(str(row["status"]))]
     return [
-        str(row["arm_label"]),
-        str(row["seed"]),
-        str(row["stage"]),
-        status_words(str(row["status"])),
-        percent(row["val_acc"]),
-        percent(row["test_acc"]),
-        duration(row["wall_s"]),
-        str(row["fingerprint"]),
+        *(Value(text, text) for text in words),
+        *(Value(percent(row[name]), _key(row[name])) for name in ("val_acc", "test_acc")),
+        Value(duration(row["wall_s"]), _key(row["wall_s"])),
+        Value(str(row["fingerprint"]), str(row["fingerprint"])),
     ]
-
-
-def _shared_settings(study: Study) -> list[tuple[str, str]]:
-    """Fields that are equal in all arms, in the configuration's order."""
-    written = [_written(arm.config) for arm in study.arms]
-    return [
-        (field, value)
-        for field, value in written[0].items()
-        if field != "seed" and all(other.get(field) == value for other in written)
-    ]
-
-
-def _written(config: TrainConfig) -> dict[str, str]:
-    """Every field by its dotted name, as YAML would write it."""
-    fields = flat(config.model_dump(mode="json"))
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields}
 
 
 def _all_of(values: Iterable[Any]) -> str:

@@ -1,22 +1,36 @@
-"""The report: a page a study, an index, and one shared copy of plotly.js, all readable from disk and offline."""
+"""The report as files: a page a study, an index, a page on how to read them, and what they share; all offline."""
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from grid.analysis.study_result import StudyResult
+from grid.questions.question import catalogue
 from grid.questions.study import Study
 from grid.records.files import Folder
-from grid.report.page_content import Picture, make_page
+from grid.report.glossary import HOW_TO_READ, linked, term
+from grid.report.page_content import Picture, StudyPage, make_page
 from grid.report.samples import find_samples
+from grid.tables.fit import rules, window_in_words
 
 TEMPLATES = Path(__file__).parent / "templates"
-PLOTLY = "plotly.min.js"
+PLOTLY, SCRIPT, STYLE = "plotly.min.js", "cifar-grid.js", "cifar-grid.css"
 INDEX = "index.html"
+
+SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self' file:",  # from disk, 'self' matches nothing in some browsers
+        "style-src 'self' file: 'unsafe-inline'",  # plotly.js writes its rules into a <style> of its own
+        "img-src 'self' file: data: blob:",  # data and blob: plotly.js' button that saves a picture
+        "base-uri 'none'",
+        "form-action 'none'",
+    )
+)
+"""Nothing is loaded but what lies beside the page, and no script that stands in it runs."""
 
 
 def write_report(
@@ -26,10 +40,10 @@ def write_report(
     *,
     so_far: bool = False,
 ) -> Path:
-    """Writes `<study>.html` for every study, `index.html` and `plotly.min.js`; each file whole or not at all.
+    """Writes `<study>.html` for every study, the index, and what they share; each file whole or not at all.
 
     Args:
-        results: What the studies found, in the order of the index.
+        results: What the studies found.
         folder: Where the files go; made if it is not there.
         claims_histories: Whether the claims of a study were written before its first trial, by its name.
         so_far: Whether a run is still at work there.
@@ -37,15 +51,33 @@ def write_report(
     Returns:
         Path of `index.html`.
     """
-    pages = [make_page(result, _pictures(result.study, folder)) for result in results]
+    histories = claims_histories or {}
+    pages = [
+        make_page(result, _pictures(result.study, folder), histories.get(result.study.name, "")) for result in results
+    ]
     environment = _environment()
-    environment.globals |= {"claims_histories": claims_histories or {}, "so_far": so_far}
+    environment.globals["so_far"] = so_far
     folder.write(PLOTLY, get_plotlyjs().encode())
-    template = environment.get_template("study.html.j2")
+    for name in (SCRIPT, STYLE):
+        folder.write(name, (TEMPLATES / name).read_bytes())
+    _write(environment, folder, HOW_TO_READ, fit_rules=rules(), fit_window=window_in_words())
     for page in pages:
-        folder.write(f"{page.study.name}.html", template.render(page=page).encode())
-    folder.write(INDEX, environment.get_template("index.html.j2").render(pages=pages).encode())
+        folder.write(f"{page.study.name}.trials.js", page.trials_script.encode())
+        _write(environment, folder, f"{page.study.name}.html", "study.html.j2", page=page)
+    _write(environment, folder, INDEX, groups=_by_question(pages), num_studies=len(pages))
     return folder.path / INDEX
+
+
+def _write(environment: Environment, folder: Folder, name: str, template: str = "", **values: object) -> None:
+    folder.write(name, environment.get_template(template or f"{name}.j2").render(values).encode())
+
+
+def _by_question(pages: Sequence[StudyPage]) -> list[tuple[str, list[StudyPage]]]:
+    """The studies of each question, those of the catalogue first, in its order."""
+    known = catalogue()
+    names = list(dict.fromkeys([*known, *(page.study.question for page in pages)]))
+    ordered = sorted(pages, key=lambda page: names.index(page.study.question))
+    return [(name, list(group)) for name, group in groupby(ordered, key=lambda page: page.study.question)]
 
 
 def _pictures(study: Study, folder: Folder) -> list[Picture]:
@@ -60,26 +92,13 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     environment.globals |= {
-        "style": (TEMPLATES / "style.css").read_text(encoding="utf-8"),
-        "script": script,
-        "security_policy": _security_policy(digest),
+        "security_policy": SECURITY_POLICY,
         "plotly": PLOTLY,
+        "script": SCRIPT,
+        "style": STYLE,
+        "how_to_read": HOW_TO_READ,
+        "term": term,
     }
+    environment.filters["linked"] = linked
     return environment
-
-
-def _security_policy(script_sha256: str) -> str:
-    """Nothing is loaded but what lies beside the page; nothing runs but plotly.js and the page's own script."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src 'self' file: 'sha256-{script_sha256}'",  # from disk, 'self' matches nothing in some browsers
-            "style-src 'unsafe-inline'",  # plotly.js writes its rules into a <style> of its own
-            "img-src 'self' file: data: blob:",  # data and blob: plotly.js' button that saves a picture
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
-    )

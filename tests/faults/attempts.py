@@ -217,6 +217,6 @@ def _pages_of_victims(case: Case, ended: Ended) -> list[str]:
     for path in case.results.rglob("*") if not case.results.is_symlink() else ():
         if path.is_symlink() or not path.is_file() or path.stat().st_ino in inodes or path.stat().st_size > 2**24:
             continue
-        if path.suffix in (".html", ".json") and MARKER.encode() in path.read_bytes():
+        if path.suffix in (".html", ".js", ".json") and MARKER.encode() in path.read_bytes():
             found.append(str(path.relative_to(case.results)))
     return found

@@ -26,7 +26,7 @@ def places(sound: Sound) -> list[str]:
     (run,) = (path.name for path in (sound.results / "runs").iterdir())
     (picture,) = (path.name for path in sound.results.glob("*.png"))
     checkpoint = f"checkpoints/{stopped}"
-    written = [f"{STUDY}.html", "index.html", "plotly.min.js", picture]
+    written = [f"{STUDY}.html", f"{STUDY}.trials.js", "index.html", "plotly.min.js", "cifar-grid.js", picture]
     written += [f"{name}.parquet" for name in ("trials", "epochs", "predictions", "verdicts")]
     return [
         "ledger", f"ledger/{key[:2]}", trial, *(f"{trial}/{name}" for name in sound.trials[key]),

@@ -22,6 +22,7 @@ from tests.grid.constructed import (
 
 Q2, Q3 = "q2-optimizers-quick-digits", "q3-batch-norm-quick-digits"
 NOTHING_RAN = "small-quick-digits"
+HOSTILE_PAGE = "small-quick-a'b&c"
 Q1, Q5, Q7, Q8 = (
     f"{question}-quick-digits" for question in ("q1-architecture", "q5-augmentation", "q7-pretrained", "q8-residual")
 )

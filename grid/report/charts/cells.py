@@ -1,5 +1,6 @@
 """Chart: a heat map of the mean accuracy in every cell of a question with two axes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,9 @@ from grid.questions.study import Axis, Study
 from grid.records.status import STATUSES
 from grid.report.charts.style import make_figure, plain
 
-ROW = 76
+ROW = {"wide": 58, "narrow": 54}
 """Pixels a row, room for three lines."""
-MIN_CELL, ROW_NAMES = 62, 100
+MIN_CELL, ROW_NAMES = 52, 84
 """Pixels that a cell's text and the names of the rows need in width."""
 SCALE = ((0, "#fbf2df"), (0.5, "#d3e3e2"), (1, "#74afdc"))
 """Pale all along, so that plotly writes dark on every cell."""
@@ -27,14 +28,16 @@ class Cells:
 
     Attributes:
         mean: Mean over the seeds that are ok; None without any.
-        text: What is written in the cell, a line an entry: the mean and n, and what became of the other trials.
+        text: What is written in the cell, a line an entry: the mean, and how many trials are ok if not all are.
         hover: Labels of the arms, and why trials of it are not ok.
+        arms: Index of the arm; None where there is none.
         span: Lowest and highest mean, of validation and test together, so that both charts share their colours.
     """
 
     mean: list[list[float | None]]
     text: list[list[list[str]]]
     hover: list[list[list[str]]]
+    arms: list[list[int | None]]
     span: tuple[float, float]
 
 
@@ -49,10 +52,17 @@ def has_heat_map(study: Study) -> bool:
     return complete and len(study.arms) * 4 > 3 * len(study.axes[0].values) * len(study.axes[1].values)
 
 
-def heat_map(summaries: pd.DataFrame, study: Study, measure: str = "val_acc") -> go.Figure | None:
+def heat_map(
+    summaries: pd.DataFrame,
+    study: Study,
+    measure: str = "val_acc",
+    best: int | None = None,
+    winners: Sequence[int] = (),
+) -> go.Figure | None:
     """Draws the mean of `measure` in each cell; None if there is no table or no trial is ok.
 
-    Cells without a mean say what became of their trials; those that were never planned show a dash.
+    Cells without a mean say what became of their trials; those that were never planned show a dash. A thick frame is
+    around the arm `best`, a dotted one around each of `winners`.
     """
     if not has_heat_map(study) or not summaries["ok"].any():
         return None
@@ -66,10 +76,11 @@ def heat_map(summaries: pd.DataFrame, study: Study, measure: str = "val_acc") ->
         "hovertext": [["<br>".join(plain(line, 50) for line in cell) for cell in row] for row in cells.hover],
         "hoverinfo": "text",
         "texttemplate": "%{text}",
-        "textfont": {"size": 11.5},
+        "textfont": {"size": 11},
         "xgap": 3,
         "ygap": 3,
         "showscale": False,
+        "customdata": cells.arms,
     }
     low, high = cells.span
     traces = [
@@ -78,7 +89,9 @@ def heat_map(summaries: pd.DataFrame, study: Study, measure: str = "val_acc") ->
             z=cells.mean, zmin=low, zmax=max(high, low + 1e-6), colorscale=SCALE, name=MEASURES[measure].part, **common
         ),
     ]
-    return make_figure(traces, _layout(study, 30), _layout(study, 11), min_width=len(columns) * MIN_CELL + ROW_NAMES)
+    frames = {"shapes": [_frame(cells, arm, arm == best) for arm in {*winners, *([] if best is None else [best])}]}
+    wide, narrow = (_layout(study, form) | frames for form in ("wide", "narrow"))
+    return make_figure(traces, wide, narrow, min_width=len(columns) * MIN_CELL + ROW_NAMES)
 
 
 def make_cells(summaries: pd.DataFrame, study: Study, measure: str) -> Cells:
@@ -88,26 +101,37 @@ def make_cells(summaries: pd.DataFrame, study: Study, measure: str) -> Cells:
     mean: list[list[float | None]] = [[None for _ in shape[1]] for _ in shape[0]]
     text = [[["\N{EN DASH}"] for _ in shape[1]] for _ in shape[0]]
     hover = [[["not part of the question"] for _ in shape[1]] for _ in shape[0]]
+    arms: list[list[int | None]] = [[None for _ in shape[1]] for _ in shape[0]]
     for summary, arm in zip(summaries.to_dict("records"), study.arms, strict=True):
         row, column = (axis.values.index(arm.values[axis.field]) for axis in (first, second))
+        arms[row][column] = int(summary["arm"])
         others = {s: int(summary[s]) for s in STATUSES if s != "ok" and summary[s]}
-        failed = [f"{count} {status_words(status)}" for status, count in others.items()]
+        failed = [f"{summary['ok']} of {summary['planned']}"] if others else []
         if summary["ok"]:
             mean[row][column] = float(summary[f"{measure}_mean"])
-            text[row][column] = [percent(mean[row][column]), f"n = {summary['ok']}", *failed]
+            text[row][column] = [percent(mean[row][column]), *failed]
         else:
             text[row][column] = [status_words(status) for status in others]
         name = f"{MEASURES[measure].words} {percent(summary[f'{measure}_mean'])}, mean of {summary['ok']}"
         hover[row][column] = [arm.label, name, *str(summary["reasons"]).splitlines()]
     means = summaries[["val_acc_mean", "test_acc_mean"]]
-    return Cells(mean, text, hover, (float(means.min().min()), float(means.max().max())))
+    return Cells(mean, text, hover, arms, (float(means.min().min()), float(means.max().max())))
 
 
-def _layout(study: Study, row_name_width: int) -> dict[str, Any]:
+def _frame(cells: Cells, arm: int, is_best: bool) -> dict[str, Any]:
+    """The frame around an arm's cell: thick around the best, dotted around one that may be the best."""
+    (row, column), *_ = ((r, c) for r, line in enumerate(cells.arms) for c, of in enumerate(line) if of == arm)
+    around = {"x0": column - 0.46, "x1": column + 0.46, "y0": row - 0.44, "y1": row + 0.44}
+    line = {"color": "#12303f", "width": 3 if is_best else 2, "dash": "solid" if is_best else "dot"}
+    return {"type": "rect", "xref": "x", "yref": "y", "line": line, **around}
+
+
+def _layout(study: Study, form: str) -> dict[str, Any]:
     first, second = study.axes
+    row_name_width = 30 if form == "wide" else 11
     return {
-        "height": len(first.values) * ROW + 70,
-        "margin": {"l": 10, "r": 10, "t": 8, "b": 58},
+        "height": len(first.values) * ROW[form] + 62,
+        "margin": {"l": 10, "r": 10, "t": 8, "b": 54},
         "xaxis": _axis(second, 12) | {"title": {"text": plain(second.label, 40), "standoff": 8}},
         "yaxis": _axis(first, row_name_width) | {"autorange": "reversed"},
         "font": {"size": 12},

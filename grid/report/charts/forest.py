@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from grid.formats import number, plural, quoted, signed
-from grid.report.charts.style import FAILURE, NEUTRAL, QUALITATIVE, make_figure, note, plain, translucent
+from grid.formats import cut, number, plural, quoted, signed
+from grid.report.charts.style import FAILURE, NEUTRAL, QUALITATIVE, make_figure, note, plain, stripe, translucent
 
 ROW = {"wide": 34, "narrow": 50}
 """Pixels an arm."""
@@ -46,7 +46,8 @@ class ForestRow:
     """An arm against the reference, in fractions.
 
     Attributes:
-        label: The arm.
+        arm: Index of the arm.
+        label: Its label.
         difference: How much its test accuracy is above the reference's; None if there is none.
         low: Lower end of the 95 % interval; None without one.
         high: Its upper end.
@@ -55,6 +56,7 @@ class ForestRow:
         note: Why it was not tested, or what else is to be known of it; may be empty.
     """
 
+    arm: int
     label: str
     difference: float | None
     low: float | None
@@ -100,7 +102,7 @@ def forest(rows: Sequence[ForestRow], reference: str, margin: float) -> go.Figur
         _axes(places, reference, span, form) | _frame(places, form, lines) | {"shapes": _shapes(places, margin, form)}
         for form, lines in (("wide", 1 + (num_entries > 5)), ("narrow", (num_entries + 1) // 2))
     )
-    return make_figure(traces, wide, narrow)
+    return make_figure(traces, wide, narrow, rows=[place.of.arm for place in places], row_height=ROW)
 
 
 def axis_range(rows: Sequence[ForestRow], margin: float) -> tuple[float, float]:
@@ -142,9 +144,11 @@ def _intervals(places: list[_Place], span: tuple[float, float]) -> list[go.Scatt
             continue
         ends = [end for p in shown for end in (max(p.low, span[0]), min(p.high, span[1]), None)]
         rows = [row for p in shown for row in (p.row, p.row, None)]
+        ids = [str(p.of.arm) for p in shown for _ in range(3)]
         line = {"color": look.colour, "width": 2}
         common = {"legendgroup": finding}
-        traces.append(go.Scatter(x=ends, y=rows, mode="lines", line=line, hoverinfo="skip", showlegend=False, **common))
+        hidden = {"hoverinfo": "skip", "showlegend": False}
+        traces.append(go.Scatter(x=ends, y=rows, ids=ids, mode="lines", line=line, **hidden, **common))
         traces.append(
             go.Scatter(
                 x=[place.difference for place in shown],
@@ -159,6 +163,7 @@ def _intervals(places: list[_Place], span: tuple[float, float]) -> list[go.Scatt
                 },
                 hovertext=[_hover(place) for place in shown],
                 hoverinfo="text",
+                ids=[str(place.of.arm) for place in shown],
                 **common,
             )
         )
@@ -188,6 +193,7 @@ def _arrows(places: list[_Place], span: tuple[float, float]) -> list[go.Scatter]
             cliponaxis=False,
             hovertext=[_hover(place) for place, *_ in marks],
             hoverinfo="text",
+            ids=[str(place.of.arm) for place, *_ in marks],
         )
     ]
 
@@ -231,7 +237,7 @@ def _frame(places: list[_Place], form: str, num_legend_lines: int) -> dict[str, 
 
 def _axes(places: list[_Place], reference: str, span: tuple[float, float], form: str) -> dict[str, Any]:
     wide = form == "wide"
-    zero = f" {quoted(_short(reference, 70))}" if wide else f"\n{quoted(_short(reference, 44))}"
+    zero = f" {quoted(cut(reference, 70))}" if wide else f"\n{quoted(cut(reference, 44))}"
     title = plain(f"points of test accuracy above{zero}").replace("\n", "<br>")
     return {
         "xaxis": {"range": list(span), "side": "top", "title": {"text": title, "standoff": 8}, "zeroline": False},
@@ -239,7 +245,7 @@ def _axes(places: list[_Place], reference: str, span: tuple[float, float], form:
             "range": [len(places) - ABOVE[form], -ABOVE[form]],
             "tickmode": "array",
             "tickvals": [place.row for place in places],
-            "ticktext": [plain(_short(place.of.label, 56)) for place in places],
+            "ticktext": [plain(cut(place.of.label, 56)) for place in places],
             "showticklabels": wide,
             "automargin": True,
             "zeroline": False,
@@ -252,11 +258,9 @@ def _axes(places: list[_Place], reference: str, span: tuple[float, float], form:
 def _shapes(places: list[_Place], margin: float, form: str) -> list[dict[str, Any]]:
     """Behind the marks: a shade on every other row, the band of the margin, and the line at zero."""
     behind = {"type": "rect", "layer": "below", "line": {"width": 0}}
-    across = behind | {"xref": "paper", "x0": 0, "x1": 1, "yref": "y", "fillcolor": translucent(NEUTRAL, 0.09)}
     upright = behind | {"xref": "x", "yref": "paper", "y0": 0, "y1": 1}
-    tops = [place.row - ABOVE[form] for place in places[::2]]
     return [
-        *(across | {"y0": top, "y1": top + 1} for top in tops),
+        *(stripe(place.row - ABOVE[form]) for place in places[::2]),
         upright | {"x0": -100 * margin, "x1": 100 * margin, "fillcolor": BAND},
         upright | {"x0": 0, "x1": 0, "line": {"color": NEUTRAL, "width": 1.5}},
     ]
@@ -267,19 +271,15 @@ def _wide_texts(place: _Place) -> list[dict[str, Any]]:
     if place.ends:
         few = "" if math.isfinite(place.low) else f", {plural(place.of.num_seeds, 'seed')}"
         return [note(f"{_numbers(place)}{few}", x=1.01, **at)]
-    return [note(plain(_short(place.of.note or LOOKS["untested"].name, 70)), x=0.008, **at)]
+    return [note(plain(cut(place.of.note or LOOKS["untested"].name, 70)), x=0.008, **at)]
 
 
 def _narrow_texts(place: _Place) -> list[dict[str, Any]]:
     at = {"xref": "paper", "yanchor": "middle", "font": {"size": 11}}
-    label = note(plain(_short(place.of.label, 44)), x=0, xanchor="left", y=place.row - 0.38, **at)
+    label = note(plain(cut(place.of.label, 44)), x=0, xanchor="left", y=place.row - 0.38, **at)
     if place.ends:
         return [label, note(signed(place.difference, 1), x=1, xanchor="right", y=place.row - 0.38, **at)]
     return [
         label,
-        note(plain(_short(place.of.note or LOOKS["untested"].name, 48)), x=0, xanchor="left", y=place.row - 0.02, **at),
+        note(plain(cut(place.of.note or LOOKS["untested"].name, 48)), x=0, xanchor="left", y=place.row - 0.02, **at),
     ]
-
-
-def _short(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"

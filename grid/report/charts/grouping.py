@@ -6,7 +6,7 @@ from typing import Any
 
 from grid.questions.study import Arm, Axis, Study
 from grid.report.charts.cells import has_heat_map
-from grid.report.charts.style import QUALITATIVE, SYMBOLS, ramp
+from grid.report.charts.style import DASHES, QUALITATIVE, SYMBOLS, ramp
 
 MAX_ARMS_A_PANEL = 6
 """More curves than that in one panel are hard to follow; where two axes are a table, one spreads them over panels."""
@@ -25,6 +25,7 @@ class Grouping:
         title: What the colours stand for; empty if they stand for whole arms.
         colours: `#rrggbb` of each of the series.
         symbols: Plotly's marker symbol of each of the series.
+        dashes: Plotly's dash of each of the series; no two have symbol and dash in common.
         places: For each arm, its panel and its series, as indices.
     """
 
@@ -33,6 +34,7 @@ class Grouping:
     title: str
     colours: tuple[str, ...]
     symbols: tuple[str, ...]
+    dashes: tuple[str, ...]
     places: tuple[tuple[int, int], ...]
 
 
@@ -42,7 +44,7 @@ def group_arms(study: Study) -> Grouping:
     if len(study.arms) <= limit or len(study.axes) < 2:
         colours = _colours(study.axes[0] if len(study.axes) == 1 else None, len(study.arms))
         labels = tuple(arm.label for arm in study.arms)
-        return Grouping(("",), labels, "", colours, _symbols(len(labels)), tuple((0, i) for i in range(len(labels))))
+        return Grouping(("",), labels, "", colours, *_signs(len(labels)), tuple((0, i) for i in range(len(labels))))
     first, *rest = study.axes
     panels = [*first.names, *(["other arms"] if any(_missing(arm, first) for arm in study.arms) else [])]
     names = [(value_name(rest[0], arm) if len(rest) == 1 else _without(first, arm)) or "default" for arm in study.arms]
@@ -59,7 +61,7 @@ def group_arms(study: Study) -> Grouping:
         for position, name in enumerate(panels)
     )
     title = rest[0].label if len(rest) == 1 else ""
-    return Grouping(titles, tuple(series), title, colours, _symbols(len(series)), places)
+    return Grouping(titles, tuple(series), title, colours, *_signs(len(series)), places)
 
 
 def value_name(axis: Axis, arm: Arm) -> str:
@@ -98,7 +100,9 @@ def _colours(axis: Axis | None, num_colours: int) -> tuple[str, ...]:
     return tuple(QUALITATIVE[index % len(QUALITATIVE)] for index in range(num_colours))
 
 
-def _symbols(num_series: int) -> tuple[str, ...]:
-    # One step further for each round of colours, so that equal colours differ in symbol.
-    rounds = len(QUALITATIVE)
-    return tuple(SYMBOLS[(index + index // rounds) % len(SYMBOLS)] for index in range(num_series))
+def _signs(num_series: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Symbols and dashes, by which series are told apart without their colours."""
+    # One step further for each round of colours, so that equal colours differ in symbol too.
+    rounds = [index // len(SYMBOLS) for index in range(num_series)]
+    symbols = tuple(SYMBOLS[(index + turn) % len(SYMBOLS)] for index, turn in enumerate(rounds))
+    return symbols, tuple(DASHES[turn % len(DASHES)] for turn in rounds)

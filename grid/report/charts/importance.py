@@ -5,7 +5,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from grid.analysis.sensitivity import Kind, Sensitivity, Term, shown
-from grid.formats import number, percent
+from grid.formats import cut, number, percent
 from grid.report.charts.style import NEUTRAL, QUALITATIVE, make_figure, note, plain
 
 ROW = {"wide": 38, "narrow": 56}
@@ -59,7 +59,7 @@ def _layout(terms: tuple[Term, ...], form: str) -> dict[str, Any]:
     """Names stand left of the bars on a wide page and above them on a narrow one."""
     wide = form == "wide"
     place = {"xref": "paper", "x": 0, "xanchor": "left", "yanchor": "middle", "font": {"size": 11.5}}
-    names = [note(plain(_short(term.name, 44)), y=row - 0.45, **place) for row, term in enumerate(terms)]
+    names = [note(plain(cut(term.name, 44)), y=row - 0.45, **place) for row, term in enumerate(terms)]
     has_three_kinds = any(term.kind == "together" for term in terms)
     top = 62 if has_three_kinds and not wide else 40
     return {
@@ -72,7 +72,7 @@ def _layout(terms: tuple[Term, ...], form: str) -> dict[str, Any]:
             "range": [len(terms) - 0.5, -0.5 if wide else -0.72],
             "tickmode": "array",
             "tickvals": list(range(len(terms))),
-            "ticktext": [plain(_short(term.name, 60)) for term in terms],
+            "ticktext": [plain(cut(term.name, 60)) for term in terms],
             "showticklabels": wide,
             "automargin": True,
             "showgrid": False,
@@ -83,7 +83,3 @@ def _layout(terms: tuple[Term, ...], form: str) -> dict[str, Any]:
         "legend": {"orientation": "h", "x": 0, "xref": "container", "y": 1, "yref": "container", "yanchor": "top"},
         "showlegend": True,
     }
-
-
-def _short(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1].rstrip() + "\N{HORIZONTAL ELLIPSIS}"

@@ -8,16 +8,16 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from grid.analysis.summaries import curves, shown_trials
-from grid.formats import plural, status_words
+from grid.formats import cut, plural, status_words
 from grid.questions.measures import MEASURES
 from grid.questions.study import Study
 from grid.report.charts.grouping import Grouping, group_arms
-from grid.report.charts.panels import NARROW, WIDE, Axes, axes_of, panel_layout
-from grid.report.charts.style import FAILURE, make_figure, plain, translucent
+from grid.report.charts.panels import LEGEND_NAME, MAX_NAME, NARROW, WIDE, Axes, axes_of, panel_layout
+from grid.report.charts.style import FAILURE, arm_uid, make_figure, plain, translucent
 
 Measure = Literal["acc", "loss"]
 MAX_MARKED_EPOCHS = 15
-"""Lines of more epochs carry no marker at each, which would only thicken them."""
+"""Lines of more epochs carry so many markers, not one at each, which would only thicken them."""
 CEILING = 2.0
 """A loss axis ends at so many times the median loss of the first epoch: one exploding arm must not flatten the rest."""
 
@@ -27,8 +27,8 @@ def learning_curves(
 ) -> go.Figure | None:
     """Draws the curves of all arms; None if no trial has one.
 
-    Solid is validation, with a band from the lowest to the highest seed; dashed is train. A cross is where a trial
-    ended without finishing.
+    Validation has markers, and a band from the lowest to the highest seed; train is thin and pale. A cross is where a
+    trial ended without finishing.
     """
     points = curves(trials, epochs, study)
     if points.empty:
@@ -88,13 +88,13 @@ def _legend(grouping: Grouping) -> list[go.Scatter]:
             x=[None],
             y=[None],
             mode="lines+markers",
-            name=plain(name, 40),
+            name=plain(cut(name, MAX_NAME), LEGEND_NAME),
             legendgroup=str(index),
-            line={"color": colour, "width": 2.5},
+            line={"color": colour, "width": 2.5, "dash": dash},
             marker={"symbol": symbol, "size": 7},
         )
-        for index, (name, colour, symbol) in enumerate(
-            zip(grouping.series, grouping.colours, grouping.symbols, strict=True)
+        for index, (name, colour, symbol, dash) in enumerate(
+            zip(grouping.series, grouping.colours, grouping.symbols, grouping.dashes, strict=True)
         )
     ]
 
@@ -112,18 +112,19 @@ def _arm_traces(arm: int, curve: pd.DataFrame, study: Study, grouping: Grouping,
         fill="toself",
         fillcolor=translucent(colour, 0.16),
         hoverinfo="skip",
+        uid=arm_uid(arm, "band"),
         **common,
     )
-    marked = curve["epoch"].max() <= MAX_MARKED_EPOCHS
     number = "%{y:.1%}" if measure == "acc" else "%{y:.3f}"
     lines = [
         go.Scatter(
             x=curve["epoch"].to_list(),
             y=curve[f"{split}_{measure}_mean"].to_list(),
             customdata=curve["n"].to_list(),
-            mode="lines+markers" if split == "val" and marked else "lines",
-            line={"color": colour, "width": width, "dash": dash},
-            marker={"symbol": grouping.symbols[series], "size": 5},
+            mode="lines+markers" if split == "val" else "lines",
+            line={"color": colour, "width": width, "dash": grouping.dashes[series]},
+            marker={"symbol": grouping.symbols[series], "size": 6, "maxdisplayed": MAX_MARKED_EPOCHS},
+            uid=arm_uid(arm, split),
             opacity=opacity,
             meta=[plain(study.arms[arm].label, 40)],
             hovertemplate=(
@@ -132,7 +133,7 @@ def _arm_traces(arm: int, curve: pd.DataFrame, study: Study, grouping: Grouping,
             ),
             **common,
         )
-        for split, dash, width, opacity in (("train", "4px,3px", 1.3, 0.75), ("val", "solid", 2.2, 1))
+        for split, width, opacity in (("train", 1.2, 0.55), ("val", 2.2, 1))
     ]
     return [band, *lines]
 
@@ -156,6 +157,8 @@ def _end_traces(ends: pd.DataFrame, study: Study, grouping: Grouping, measure: M
                 | {"line": {"color": FAILURE, "width": 1.5}},
                 hovertext=texts,
                 hoverinfo="text",
+                ids=[f"{arm}:{seed}" for seed in rows["seed"]],
+                uid=arm_uid(int(str(arm)), "end"),
                 legendgroup=str(series),
                 showlegend=False,
                 **axes_of(panel),

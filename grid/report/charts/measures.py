@@ -6,11 +6,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from grid.analysis.summaries import ranking, shown_trials
-from grid.formats import status_words
+from grid.formats import cut, status_words
 from grid.questions.measures import MEASURES
 from grid.questions.study import Study
 from grid.records.status import STATUSES
-from grid.report.charts.style import FAILURE, NEUTRAL, QUALITATIVE, make_figure, note, plain, translucent
+from grid.report.charts.style import FAILURE, NEUTRAL, QUALITATIVE, make_figure, note, plain, stripe
 
 ROW = {"wide": 44, "narrow": 66}
 """Pixels an arm."""
@@ -38,10 +38,12 @@ def final_measures(summaries: pd.DataFrame, trials: pd.DataFrame, study: Study) 
             traces.append(_seeds(trials, study, rows, colour, shift))
         traces.append(_means(ordered, study, measure, {"color": colour, "symbol": symbol}, shift))
     lines = [
-        (plain(str(label)), failures(row)) for label, (_, row) in zip(ordered["label"], ordered.iterrows(), strict=True)
+        (plain(cut(str(label), 56)), failures(row))
+        for label, (_, row) in zip(ordered["label"], ordered.iterrows(), strict=True)
     ]
     reasons = [plain(str(reason).replace("\n", "; "), 60) for reason in ordered["reasons"]]
-    return make_figure(traces, _layout(ordered, lines, reasons, "wide"), _layout(ordered, lines, reasons, "narrow"))
+    wide, narrow = (_layout(ordered, lines, reasons, form) for form in ("wide", "narrow"))
+    return make_figure(traces, wide, narrow, rows=order, row_height=ROW)
 
 
 def failures(summary: "pd.Series[Any]") -> str:
@@ -72,6 +74,7 @@ def _seeds(trials: pd.DataFrame, study: Study, rows: dict[int, int], colour: str
         name="a seed on test",
         hovertext=[f"<b>{plain(study.arms[arm].label, 40)}</b>" for arm in ok["arm"]],
         customdata=ok["seed"].to_list(),
+        ids=[f"{arm}:{seed}" for arm, seed in zip(ok["arm"], ok["seed"], strict=True)],
         hovertemplate="%{hovertext}<br>seed %{customdata}: test accuracy %{x:.1%}<extra></extra>",
     )
 
@@ -98,6 +101,7 @@ def _means(ordered: pd.DataFrame, study: Study, measure: str, marker: dict[str, 
         if is_test
         else None,
         customdata=[int(ordered.loc[arm, f"{measure}_n"]) for _, arm in shown],
+        ids=[str(arm) for _, arm in shown],
         hovertext=[f"<b>{plain(study.arms[arm].label, 40)}</b>" for _, arm in shown],
         hovertemplate=f"%{{hovertext}}<br>{row.words} %{{x:.1%}}, mean of %{{customdata}} seeds<extra></extra>",
     )
@@ -122,7 +126,7 @@ def _layout(ordered: pd.DataFrame, lines: list[tuple[str, str]], reasons: list[s
         "height": body + top + bottom,
         "margin": {"l": 12, "r": 110 if wide else 12, "t": top, "b": bottom},
         "annotations": annotations,
-        "shapes": [_stripe(row) for row in range(0, len(lines), 2)],
+        "shapes": [stripe(row - 0.5) for row in range(0, len(lines), 2)],
         "xaxis": {
             "range": accuracy_range(ordered),
             "tickformat": ".0%",
@@ -144,9 +148,3 @@ def _layout(ordered: pd.DataFrame, lines: list[tuple[str, str]], reasons: list[s
         "legend": {"orientation": "h", "x": 0, "y": 1 + 8 / body, "yanchor": "bottom", "traceorder": "normal"},
         "showlegend": True,
     }
-
-
-def _stripe(row: int) -> dict[str, Any]:
-    """A shade behind every other row, which holds what belongs to an arm together."""
-    across = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": row - 0.5, "y1": row + 0.5}
-    return across | {"fillcolor": translucent(NEUTRAL, 0.09), "line": {"width": 0}, "layer": "below"}

@@ -12,9 +12,9 @@ WIDE, NARROW = 1080, 320
 MAX_COLUMNS = 4
 MAX_LEGEND = 24
 """A longer legend would push the chart off the screen; names then stand only where the mouse is."""
-LEGEND_NAME = 40
-"""Characters after which a name in the legend is broken."""
-HEIGHT_ALONE, HEIGHT_OF_SEVERAL = 420, 250
+LEGEND_NAME, MAX_NAME = 40, 70
+"""Characters after which a name in the legend is broken, and cut."""
+HEIGHT_ALONE, HEIGHT_OF_SEVERAL = 300, 230
 GAP, TITLE, BOTTOM, SPACE = 62, 36, 48, 0.025
 """Pixels between rows, above the first for its titles, below the last for its axis; share of the width in between."""
 
@@ -95,7 +95,7 @@ def _legend_height(grouping: Grouping, width: int) -> int:
     """Pixels for the legend above the panels: a generous guess, as plotly does not say before it draws."""
     if len(grouping.series) > MAX_LEGEND:
         return 0
-    longest = max(len(name) for name in grouping.series)
+    longest = min(max(len(name) for name in grouping.series), MAX_NAME)
     rows = math.ceil(len(grouping.series) / max(width // (56 + 7 * min(longest, LEGEND_NAME)), 1))
     row = 20 if longest <= LEGEND_NAME else 25 * math.ceil(longest / (LEGEND_NAME - 8))  # lines end at a space
     return row * rows + 20 * bool(grouping.title and width < WIDE) + 10

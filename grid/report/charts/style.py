@@ -2,10 +2,14 @@
 
 A figure's own layout is for a wide page; `layout.meta["narrow"]` holds the one for a phone, and the page's script
 picks. Colours of text and grid lines are the page's, so that they follow its light or dark scheme.
+
+The script also filters figures, and links them with each other and with the tables. It knows what belongs to an arm by
+these signs: a trace whose `uid` is `arm_uid(arm, part)`; points with `ids`, each an arm's index or `arm:seed`; a heat
+map whose `customdata` holds the arm of each cell. A figure with a row an arm names them in `layout.meta["rows"]`.
 """
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -18,6 +22,8 @@ Source: Okabe and Ito 2008, Color Universal Design, jfly.uni-koeln.de/color.
 """
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "pentagon", "star")
 """The second sign, beside colour, by which series are told apart."""
+DASHES = ("solid", "6px,3px", "2px,3px", "9px,3px,2px,3px")
+"""The third: one for each round of symbols."""
 RAMP = ((66, 100, 216), (128, 88, 208), (192, 72, 156), (226, 98, 84), (226, 146, 34))
 """From low to high by hue and lightness, every colour readable on white and on black."""
 FAILURE = "#d5482a"
@@ -51,7 +57,19 @@ def plain(text: str, width: int | None = None) -> str:
     return "<br>".join(escape(line, quote=False).replace("%{", "%&#123;") for line in lines)
 
 
-def make_figure(traces: list[Any], wide: Mapping[str, Any], narrow: Mapping[str, Any], min_width: int = 0) -> go.Figure:
+def arm_uid(arm: int, part: str) -> str:
+    """Name of a trace that is about one arm only."""
+    return f"arm{arm}-{part}"
+
+
+def make_figure(
+    traces: list[Any],
+    wide: Mapping[str, Any],
+    narrow: Mapping[str, Any],
+    min_width: int = 0,
+    rows: Sequence[int] = (),
+    row_height: Mapping[str, int] | None = None,
+) -> go.Figure:
     """A figure with a layout for wide pages and one for narrow ones.
 
     Args:
@@ -59,15 +77,24 @@ def make_figure(traces: list[Any], wide: Mapping[str, Any], narrow: Mapping[str,
         wide: Properties of `layout` from about 720 pixels on.
         narrow: The same, for less.
         min_width: Pixels below which the page lets the reader scroll the chart instead of squeezing it.
+        rows: The arm of each row, if the chart has a row an arm: the row of y = 0 first.
+        row_height: Pixels of a row, `wide` and `narrow`.
     """
     narrow_layout = go.Layout(**_common(), **narrow).to_plotly_json()
-    meta = {"narrow": narrow_layout, "min_width": min_width}
+    meta = {"narrow": narrow_layout, "min_width": min_width, "rows": list(rows), "row_height": row_height or {}}
     return go.Figure(traces, layout=go.Layout(**_common(), **wide, meta=meta))
 
 
 def note(text: str, **place: Any) -> dict[str, Any]:
     """An annotation of text that is already escaped, without an arrow, at a `place` in plotly's terms."""
     return {"text": text, "showarrow": False, **place}
+
+
+def stripe(top: float) -> dict[str, Any]:
+    """A shade behind one row, from `top` on; on every other row it holds together what belongs to an arm."""
+    across = {"type": "rect", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": top, "y1": top + 1}
+    look = {"fillcolor": translucent(NEUTRAL, 0.09), "line": {"width": 0}, "layer": "below"}
+    return across | look | {"name": "stripe"}
 
 
 def _common() -> dict[str, Any]:

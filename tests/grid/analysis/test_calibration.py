@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from grid.analysis.advice import POWER, seeds_to_find
 from grid.analysis.cases import MARGIN
-from grid.analysis.inference import ALPHA, POWER, Array, Effect, half_width, p_between, seeds_to_find
+from grid.analysis.inference import ALPHA, Array, Effect, half_width, p_between
 from tests.grid.analysis.simulated import (
     WORLDS,
     World,

@@ -20,7 +20,7 @@ def test_each_study_ends_with_its_question_its_answer_and_its_verdicts(tmp_path:
     blank, asked, answer, verdicts = answer_lines(results)
     assert blank == ""
     assert asked == f"{plan.study.title} ({plan.study.name})"
-    assert answer == f"  {results[0].conclusion.sentence}"
+    assert answer == "  “A” is the best of 3, 2.0 points (1.8 to 2.2) above “C”, the next."
     assert verdicts == "  Claims: 1 reproduced, 1 refuted"
 
 

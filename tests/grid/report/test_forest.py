@@ -12,15 +12,15 @@ MARGIN = 0.005
 
 
 def row(label: str, difference: float, half: float, finding: str = "open") -> ForestRow:
-    return ForestRow(label, difference, difference - half, difference + half, 5, finding)
+    return ForestRow(0, label, difference, difference - half, difference + half, 5, finding)
 
 
 BETTER = row("better", 0.02, 0.01, "better")
 EQUAL = row("equal", -0.001, 0.002, "equal")
 OPEN = row("open", -0.004, 0.01)
 WORSE = row("worse", -0.03, 0.012, "worse")
-ONE_SEED = ForestRow("one seed", -0.01, None, None, 1, "untested", "there is one seed only")
-DIVERGED = ForestRow("diverged", None, None, None, 0, "untested", "diverged on 3 of 3 seeds")
+ONE_SEED = ForestRow(0, "one seed", -0.01, None, None, 1, "untested", "there is one seed only")
+DIVERGED = ForestRow(0, "diverged", None, None, None, 0, "untested", "diverged on 3 of 3 seeds")
 ALL = [DIVERGED, WORSE, OPEN, ONE_SEED, BETTER, EQUAL]
 ORDER = ("better", "equal", "open", "one seed", "worse", "diverged")
 
@@ -140,20 +140,20 @@ def test_every_arm_has_the_same_room(num_arms: int) -> None:
         assert body == num_arms * pixels
 
 
-@pytest.mark.parametrize("rows", [[], [DIVERGED], [DIVERGED, ForestRow("b", math.nan, None, None, 0, "untested")]])
+@pytest.mark.parametrize("rows", [[], [DIVERGED], [DIVERGED, ForestRow(0, "b", math.nan, None, None, 0, "untested")]])
 def test_nothing_is_drawn_without_a_difference(rows: list[ForestRow]) -> None:
     assert forest(rows, "best", MARGIN) is None
 
 
 def test_numbers_that_do_not_exist_leave_the_rest_as_it_is() -> None:
-    rows = [OPEN, ForestRow("nan", -0.01, math.nan, math.nan, 2, "open"), row("same", 0, 0, "equal")]
+    rows = [OPEN, ForestRow(0, "nan", -0.01, math.nan, math.nan, 2, "open"), row("same", 0, 0, "equal")]
     assert axis_range(rows, MARGIN) == axis_range([OPEN, row("nan", -0.01, 0)], MARGIN)
     assert "NaN" not in drawn(forest(rows, "best", MARGIN)).to_json()
 
 
 @pytest.mark.parametrize("label", [HOSTILE, "a < b & c", "%{x} %{meta[0]}", f"{HOSTILE} " * 9, "w" * 300])
 def test_labels_and_notes_are_text_not_html_and_cut_where_too_long(label: str) -> None:
-    rows = [row(label, -0.01, 0.02), ForestRow(label, None, None, None, 0, "untested", label)]
+    rows = [row(label, -0.01, 0.02), ForestRow(0, label, None, None, None, 0, "untested", label)]
     figure = drawn(forest(rows, label, MARGIN))
     assert not any("<img" in text or "%{" in text or "a < b" in text for text in texts_of(figure))
     assert len(figure.layout.yaxis.ticktext[0].replace("&lt;", "<").replace("&gt;", ">").replace("&#123;", "{")) <= 60

@@ -1,0 +1,463 @@
+"use strict";
+// What the pages do: theme, charts that are drawn when they come into view, filters, marks that go through all charts
+// and tables, a panel for each trial. The state of a page stands in its address. How a figure says what belongs to an
+// arm is written in grid/report/charts/style.py.
+
+const root = document.documentElement;
+const byId = (id) => document.getElementById(id);
+const narrow = matchMedia("(max-width: 760px)");
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+/** Makes an element: properties (dataset too), then children, of which text stays text. */
+function make(tag, { dataset, ...properties } = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  Object.assign(element.dataset, dataset);
+  element.append(...children);
+  return element;
+}
+
+function button(text, onclick, properties = {}) {
+  return make("button", { type: "button", onclick, ...properties }, text);
+}
+
+// ---- theme: the system's, or the one that was chosen
+
+const THEMES = ["auto", "light", "dark"];
+
+function theme() {
+  try { return localStorage.getItem("theme") ?? "auto"; } catch { return root.dataset.theme ?? "auto"; }
+}
+
+function setTheme(name) {
+  root.dataset.theme = name;
+  try { localStorage.setItem("theme", name); } catch { /* for this page only */ }
+  byId("theme").textContent = `Theme: ${name}`;
+  redraw();
+}
+
+root.dataset.theme = theme(); // before anything is painted
+
+// ---- state: what is shown and marked, in the address
+
+const state = { fields: [], seeds: null, find: "", top: 0, hide: false, only: false, mark: new Set(), trial: "", sort: "" };
+let study = null; // arms, fields, order, seeds
+
+const numbers = (text) => new Set(text ? text.split(",").map(Number) : []);
+
+function readAddress() {
+  if (location.hash && !location.hash.includes("=")) return; // an ordinary anchor
+  const given = new URLSearchParams(location.hash.slice(1));
+  const set = (name) => (given.has(name) ? numbers(given.get(name)) : null);
+  Object.assign(state, { seeds: set("seeds"), find: given.get("find") ?? "", hide: given.has("hide"), only: given.has("only"),
+    mark: set("arms") ?? new Set(), trial: given.get("trial") ?? "", sort: given.get("sort") ?? "" });
+  state.top = Number(given.get("top") ?? defaultTop());
+  state.fields = study.fields.map((_, index) => set(`f${index}`));
+}
+
+function writeAddress() {
+  const values = { seeds: state.seeds, find: state.find, hide: state.hide, only: state.only, arms: state.mark, trial: state.trial,
+    sort: state.sort, top: state.top === defaultTop() ? "" : String(state.top) };
+  state.fields.forEach((chosen, index) => { values[`f${index}`] = chosen; });
+  const parts = Object.entries(values).flatMap(([name, value]) => {
+    if (value instanceof Set) return value.size || name !== "arms" ? [`${name}=${[...value]}`] : [];
+    return value ? [`${name}=${encodeURIComponent(value === true ? 1 : value)}`] : [];
+  });
+  history.replaceState(null, "", parts.length ? `#${parts.join("&")}` : location.pathname + location.search);
+}
+
+/** Charts of very many arms start with the best. */
+const defaultTop = () => (study.arms.length > 40 ? 20 : 0);
+
+/** The arms that filters leave, the best first. */
+function shownArms() {
+  const words = state.find.toLowerCase();
+  return study.order.filter((index) => {
+    const [label, values, ok] = study.arms[index];
+    return state.fields.every((chosen, field) => !chosen || chosen.has(values[field])) && (!state.hide || ok > 0)
+      && label.toLowerCase().includes(words) && (!state.only || state.mark.has(index));
+  });
+}
+
+const seedShown = (seed) => !state.seeds || state.seeds.has(Number(seed));
+
+function apply() {
+  writeAddress();
+  const arms = shownArms();
+  const all = study.arms.length;
+  const best = state.top && state.top < arms.length ? `, the best ${state.top} in charts` : "";
+  byId("filters").querySelector("summary").textContent =
+    `Filter: ${arms.length === all ? `all ${all}` : `${arms.length} of ${all}`} arms${best}${state.seeds ? ", some seeds" : ""}`;
+  tables.forEach(filterTable);
+  redraw();
+}
+
+// ---- filters
+
+function fillFilters() {
+  const form = byId("filters").querySelector("form");
+  const change = (values) => { Object.assign(state, values); apply(); };
+  const box = (text, checked, onchange) => {
+    const input = make("input", { type: "checkbox", checked });
+    input.onchange = () => onchange(input.checked);
+    return make("label", {}, input, ` ${text}`);
+  };
+  const boxes = (title, names, chosen, put) => {
+    const left = new Set(chosen ?? names.keys());
+    return make("fieldset", {}, make("legend", {}, title), ...[...names].map((name, index) => box(name, left.has(index), (on) => {
+      if (on) left.add(index); else left.delete(index);
+      put(left.size === names.length ? null : new Set(left));
+    })));
+  };
+  const field = (text, type, value, put) => {
+    const input = make("input", { type, value, min: 0 });
+    input.oninput = () => put(input.value);
+    return make("label", {}, `${text} `, input);
+  };
+  form.replaceChildren(
+    ...study.fields.map(({ label, names }, index) => boxes(label, names, state.fields[index],
+      (chosen) => { state.fields[index] = chosen; apply(); })),
+    ...(study.seeds.length > 1 ? [boxes("seeds (means are of all)", study.seeds.map(String),
+      state.seeds && [...state.seeds].map((seed) => study.seeds.indexOf(seed)),
+      (chosen) => change({ seeds: chosen && new Set([...chosen].map((index) => study.seeds[index])) }))] : []),
+    field("name holds", "search", state.find, (find) => change({ find })),
+    field("in charts, the best", "number", state.top || "", (top) => change({ top: Math.max(Number(top) || 0, 0) })),
+    box("hide what failed", state.hide, (hide) => change({ hide })),
+    box("only marked arms", state.only, (only) => change({ only })),
+    button("Show all, unmark", () => {
+      change({ fields: study.fields.map(() => null), seeds: null, find: "", top: 0, hide: false, only: false, mark: new Set() });
+      fillFilters();
+    }),
+    copyButton("Copy link", () => location.href),
+  );
+  form.onsubmit = (event) => event.preventDefault();
+}
+
+function copyButton(text, content) {
+  const element = button(text, async () => {
+    try { await navigator.clipboard.writeText(content()); } catch { copyByHand(content()); }
+    element.textContent = "Copied";
+    setTimeout(() => { element.textContent = text; }, 1500);
+  });
+  return element;
+}
+
+/** Where a page may not use the clipboard itself. */
+function copyByHand(text) {
+  const area = make("textarea", { value: text });
+  (document.querySelector("dialog[open]") ?? document.body).append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
+// ---- charts
+
+const charts = new Map(); // drawn or waiting, by holder: its figure
+const drawn = new Set();
+
+function template() {
+  const css = getComputedStyle(root);
+  const probe = document.body.appendChild(make("span"));
+  const colour = (name) => { probe.style.color = `var(${name})`; return getComputedStyle(probe).color; };
+  const [ink, soft, line, sheet] = ["--ink", "--soft", "--line", "--sheet"].map(colour);
+  probe.remove();
+  const axis = { gridcolor: line, linecolor: line, tickfont: { color: soft }, title: { font: { color: soft, size: 13 } } };
+  return { layout: {
+    font: { family: css.getPropertyValue("--sans"), size: 13, color: ink }, xaxis: axis, yaxis: axis,
+    legend: { font: { size: 13 }, title: { font: { size: 13, color: soft } }, bgcolor: "rgba(0,0,0,0)" },
+    hoverlabel: { bgcolor: sheet, bordercolor: soft, font: { color: ink, size: 13 } },
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: soft, activecolor: ink },
+  } };
+}
+
+const ownArm = (trace) => { const found = /^arm(\d+)-/.exec(trace.uid ?? ""); return found && Number(found[1]); };
+
+/** What of a trace stays, with rows moved up: points by their ids, whole traces by their uid. */
+function filterTrace(trace, keep, move) {
+  const own = ownArm(trace);
+  if (own !== null && (!keep(own) || (state.hide && trace.uid.endsWith("-end")))) return null;
+  if (!trace.ids) return trace;
+  const parts = trace.ids.map((id) => id.split(":"));
+  const kept = [...parts.keys()].filter((i) => keep(Number(parts[i][0])) && (parts[i].length < 2 || seedShown(parts[i][1])));
+  if (!kept.length) return null;
+  const pick = (value) => {
+    if (Array.isArray(value)) return value.length === trace.ids.length ? kept.map((i) => value[i]) : value;
+    return value && typeof value === "object" ? Object.fromEntries(Object.entries(value).map(([k, v]) => [k, pick(v)])) : value;
+  };
+  const picked = pick(trace);
+  picked.y = picked.y.map((y, i) => (y === null ? y : y + move(Number(parts[kept[i]][0]))));
+  return picked;
+}
+
+/** A figure as filters leave it: its traces, and the layout for this width without the rows that are gone. */
+function filtered({ data, layout: { meta, ...wide } }, limit) {
+  const layout = structuredClone(narrow.matches ? meta.narrow : wide);
+  const best = shownArms().slice(0, state.top || undefined);
+  const rows = meta.rows.filter((arm) => best.includes(arm)).slice(0, limit);
+  const arms = new Set(meta.rows.length ? rows : best);
+  const before = new Map(meta.rows.map((arm, row) => [arm, row]));
+  const after = new Map(rows.map((arm, row) => [arm, row]));
+  const move = (arm) => (after.has(arm) ? after.get(arm) - before.get(arm) : 0);
+  let traces = data.map((trace) => filterTrace(trace, (arm) => arms.has(arm), move));
+  const group = (trace) => trace?.legendgroup !== undefined && ownArm(trace) !== null && trace.legendgroup;
+  const [had, has] = [data, traces].map((list) => new Set(list.map(group)));
+  traces = traces.filter((trace) => trace && !(trace.x?.[0] === null && had.has(trace.legendgroup) && !has.has(trace.legendgroup)));
+  const gone = meta.rows.length - rows.length;
+  if (gone) {
+    const stays = meta.rows.map((arm) => after.has(arm));
+    layout.annotations = (layout.annotations ?? []).filter(({ y }) => stays[Math.round(y)])
+      .map((note) => ({ ...note, y: note.y + move(meta.rows[Math.round(note.y)]) }));
+    let stripes = 0;
+    layout.shapes = (layout.shapes ?? []).filter(({ name }) => name !== "stripe" || ++stripes <= Math.ceil(rows.length / 2));
+    layout.yaxis.range[0] -= gone;
+    layout.yaxis.tickvals = [...rows.keys()];
+    layout.yaxis.ticktext = layout.yaxis.ticktext.filter((_, row) => stays[row]);
+    layout.height -= gone * meta.row_height[narrow.matches ? "narrow" : "wide"];
+  }
+  return { traces, layout, hidden: meta.rows.filter((arm) => best.includes(arm)).length - rows.length };
+}
+
+async function draw(holder) {
+  if (!charts.has(holder)) charts.set(holder, JSON.parse(document.querySelector(`[data-figure="${holder.id}"]`).textContent));
+  const figure = charts.get(holder);
+  const { traces, layout, hidden } = filtered(figure, holder.dataset.top?.split(",")[Number(narrow.matches)]);
+  holder.style.minWidth = `${figure.layout.meta.min_width}px`;
+  holder.style.minHeight = `${layout.height}px`;
+  await plot(holder, traces, layout);
+  if (!drawn.has(holder)) linkChart(holder);
+  drawn.add(holder);
+  mark();
+  holder.parentElement.parentElement.querySelector(".more")?.remove();
+  if (hidden > 0) holder.parentElement.after(button(`Show ${hidden} more arms`, () => { delete holder.dataset.top; draw(holder); }, { className: "more" }));
+}
+
+function plot(holder, traces, layout) {
+  // On a touch screen a drag must scroll the page, not zoom the chart.
+  return Plotly.react(holder, traces, { ...layout, template: template(), dragmode: narrow.matches ? false : "zoom" }, {
+    displaylogo: false, responsive: true, displayModeBar: narrow.matches ? false : "hover", plotlyServerURL: "", showLink: false,
+    modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"], scrollZoom: false });
+}
+
+function redraw() {
+  if (window.Plotly) drawn.forEach(draw);
+}
+
+function watchCharts() {
+  const seen = new IntersectionObserver((entries) => entries.forEach(({ isIntersecting, target }) => {
+    if (!isIntersecting) return;
+    seen.unobserve(target);
+    draw(target);
+  }), { rootMargin: "300px" });
+  document.querySelectorAll("main .chart").forEach((holder) => seen.observe(holder));
+}
+
+function noCharts() {
+  document.querySelectorAll("main .chart").forEach((holder) => {
+    holder.textContent = "This chart needs the file plotly.min.js, which was written beside this page.";
+    holder.style.minHeight = "auto";
+  });
+}
+
+// ---- marks: the arm that is pointed at, or those that were chosen, in all charts and tables
+
+function linkChart(holder) {
+  holder.on("plotly_hover", ({ points }) => { const id = idOf(points[0]); if (id !== null) mark(new Set([parseInt(id, 10)])); });
+  holder.on("plotly_unhover", () => mark());
+  holder.on("plotly_click", ({ points }) => { const id = idOf(points[0]); if (id !== null) openTrial(...id.split(":")); });
+}
+
+/** The arm of a point, or `arm:seed`; null if it belongs to none. */
+function idOf({ data, pointNumber }) {
+  if (data.ids) return data.ids[pointNumber];
+  const arm = ownArm(data) ?? (data.type === "heatmap" ? data.customdata[pointNumber[0]][pointNumber[1]] : null);
+  return arm === null ? null : String(arm);
+}
+
+function mark(arms = state.mark) {
+  const dim = (element, arm) => element.classList.toggle("dim", arms.size > 0 && !arms.has(arm));
+  drawn.forEach((holder) => holder.querySelectorAll(".trace").forEach((group) => {
+    const trace = group.__data__?.[0]?.trace;
+    const own = trace && ownArm(trace);
+    if (own !== null && own !== undefined) dim(group, own);
+    else if (trace?.ids) group.querySelectorAll(".point").forEach((point) => dim(point, parseInt(trace.ids[point.__data__.i], 10)));
+  }));
+  document.querySelectorAll("tr.marked").forEach((row) => row.classList.remove("marked"));
+  arms.forEach((arm) => document.querySelectorAll(`tr[data-arm="${arm}"]`).forEach((row) => row.classList.add("marked")));
+}
+
+// ---- tables: sorted, searched, copied
+
+const tables = [];
+
+function prepareTable(table) {
+  if (tables.includes(table)) return;
+  tables.push(table);
+  [...table.tHead.rows[0].cells].forEach((head, column) => {
+    head.replaceChildren(button(head.textContent, () => sortBy(table, column)));
+  });
+  [...table.tBodies[0].rows].forEach((row) => {
+    const { arm, seed } = row.dataset;
+    if (arm === undefined) return;
+    row.cells[0].replaceChildren(button(row.cells[0].textContent, () => openTrial(arm, seed)));
+    row.onmouseenter = () => mark(new Set([Number(arm)]));
+    row.onmouseleave = () => mark();
+  });
+  const search = make("input", { type: "search", placeholder: "Search", ariaLabel: "Search this table" });
+  search.oninput = () => { table.dataset.find = search.value.toLowerCase(); filterTable(table); };
+  table.closest(".scroll").before(make("div", { className: "bar" }, search, copyButton("Copy as CSV", () => asCsv(table))));
+  filterTable(table);
+  mark();
+}
+
+function filterTable(table) {
+  const arms = new Set(shownArms());
+  for (const row of table.tBodies[0].rows) {
+    const { arm, seed, failed } = row.dataset;
+    row.hidden = (arm !== undefined && !arms.has(Number(arm))) || (seed !== undefined && !seedShown(seed))
+      || (failed !== undefined && state.hide) || !row.textContent.toLowerCase().includes(table.dataset.find ?? "");
+  }
+}
+
+/** What a cell sorts by: a number where it has one; null, which is last, where it has nothing. */
+function keyOf(cell) {
+  const text = cell.dataset.key ?? cell.textContent.trim();
+  if (text === "" || text === "–") return null;
+  return cell.dataset.key !== undefined || /^[\d.,]+$/.test(text) ? Number(text.replaceAll(",", "")) : text;
+}
+
+function sortBy(table, column, order) {
+  const heads = [...table.tHead.rows[0].cells];
+  const first = heads[column].classList.contains("num") ? "descending" : "ascending";
+  const now = heads[column].ariaSort;
+  const way = order ?? (now ? (now === "ascending" ? "descending" : "ascending") : first);
+  heads.forEach((head) => head.removeAttribute("aria-sort"));
+  heads[column].setAttribute("aria-sort", way);
+  const compare = (a, b) => {
+    if (a === null || b === null) return (a === null) - (b === null);
+    const by = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true });
+    return way === "ascending" ? by : -by;
+  };
+  const rows = [...table.tBodies[0].rows].map((row) => [keyOf(row.cells[column]), row]);
+  table.tBodies[0].append(...rows.sort(([a], [b]) => compare(a, b)).map(([, row]) => row));
+  if (table.id) { state.sort = `${table.id}:${column}:${way}`; writeAddress(); }
+}
+
+/** The rows that are shown, numbers raw; text that a spreadsheet would take for a formula is marked as text. */
+function asCsv(table) {
+  const text = (cell) => {
+    const value = cell.dataset.key || [...cell.childNodes].filter(({ tagName }) => tagName !== "SMALL").map((n) => n.textContent).join("").trim();
+    return `"${(/^[=+@\t-]/.test(value) && Number.isNaN(Number(value)) ? `'${value}` : value).replaceAll('"', '""')}"`;
+  };
+  return [...table.rows].filter((row) => !row.hidden).map((row) => [...row.cells].map(text).join(",")).join("\r\n");
+}
+
+// ---- the panel of a trial
+
+let trials = null; // all about each trial; a file of its own, read when the first is opened
+let waiting = [];
+
+function showTrials(data) { // called by that file
+  trials = data;
+  waiting.splice(0).forEach((then) => then());
+}
+
+function withTrials(then) {
+  if (trials) return then();
+  waiting.push(then);
+  if (waiting.length === 1) {
+    document.head.append(make("script", { src: byId("filters").dataset.trials, onerror: () => { waiting = []; } }));
+  }
+}
+
+const openTrial = (arm, seed) => withTrials(() => {
+  const mine = trials.trials.filter((trial) => trial.arm === Number(arm));
+  showTrial(mine.find((trial) => String(trial.seed) === seed) ?? mine.find(({ status }) => status === "ok") ?? mine[0]);
+});
+
+function pairs(rows) {
+  return make("dl", { className: "pairs" }, ...rows.filter(([, value]) => value !== "").map(([name, value]) =>
+    make("div", {}, make("dt", {}, name), make("dd", {}, value))));
+}
+
+function showTrial(trial) {
+  if (!trial) return;
+  const dialog = byId("trial");
+  const { arm, fingerprint } = trial;
+  const settings = { ...trials.shared, ...trials.arms[arm] };
+  const fields = Object.entries(settings).filter(([name, value]) => !["seed", "data.name"].includes(name) && value !== "{}");
+  const command = trials.again.replace("SEEDS", trial.seed + 1).replace("SETTINGS", () => fields.map((pair) => pair.join(": ")).join(", "));
+  const chart = make("div", { className: "chart" });
+  const marked = button("Mark this arm everywhere", () => {
+    if (!state.mark.delete(arm)) state.mark.add(arm);
+    marked.ariaPressed = String(state.mark.has(arm));
+    apply();
+  }, { ariaPressed: String(state.mark.has(arm)) });
+  const of = trials.trials.filter((other) => other.arm === arm);
+  dialog.replaceChildren(
+    make("h2", { id: "trial-title" }, study.arms[arm][0]),
+    button("Close", () => dialog.close(), { className: "close" }),
+    make("div", { className: "bar" }, ...of.map((other) => button(`${other.stage === "full" ? "" : `${other.stage}, `}seed ${other.seed}`,
+      () => showTrial(other), { ariaPressed: String(other === trial) })), marked, copyButton("Copy link", () => location.href)),
+    pairs([["status", trial.status], ["why", trial.reason], ...["validation", "test", "took", "started", "machine"].map((name) => [name, trial[name]]),
+      ["fingerprint", fingerprint]]),
+    chart,
+    make("h3", {}, "Its settings"), pairs(Object.entries(trials.arms[arm])),
+    make("details", {}, make("summary", {}, "Those that all arms share"), pairs(Object.entries(trials.shared))),
+    make("h3", {}, "Train it again"), make("pre", { tabIndex: 0, textContent: command }), copyButton("Copy the command", () => command),
+  );
+  state.trial = fingerprint;
+  writeAddress();
+  if (!dialog.open) dialog.showModal();
+  if (window.Plotly && trial.curves.length && trial.curves[0].length) drawTrial(chart, trial); else chart.remove();
+}
+
+/** Train and validation curves of one trial: accuracy on the left, loss on the right. */
+function drawTrial(chart, trial) {
+  const half = (domain, anchor, rest) => ({ domain, anchor, zeroline: false, ...rest });
+  const traces = trials.curves.map((name, index) => ({ x: trial.curves[index].map((_, i) => i + 1), y: trial.curves[index],
+    name: name.startsWith("val") ? "validation" : "train", showlegend: name.endsWith("acc"), mode: "lines+markers",
+    line: { color: name.startsWith("val") ? "#1f7fc0" : "#8b929c", dash: name.startsWith("val") ? "solid" : "4px,3px" },
+    ...(name.endsWith("loss") ? { xaxis: "x2", yaxis: "y2" } : {}) }));
+  plot(chart, traces, { height: 250, margin: { l: 48, r: 12, t: 30, b: 40 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    xaxis: half([0, 0.44], "y", { title: { text: "epoch" } }), xaxis2: half([0.56, 1], "y2", { title: { text: "epoch" } }),
+    yaxis: half([0, 1], "x", { tickformat: ".0%", title: { text: "accuracy" } }), yaxis2: half([0, 1], "x2", { title: { text: "loss" } }),
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" } });
+}
+
+// ---- start
+
+/** Brings the page to the state that its address says. */
+function follow() {
+  readAddress();
+  fillFilters();
+  apply();
+  const [id, column, way] = state.sort.split(":");
+  if (way && byId(id)) sortBy(byId(id), Number(column), way);
+  if (state.mark.size) byId("trials").open = true;
+  if (state.trial) withTrials(() => showTrial(trials.trials.find(({ fingerprint }) => fingerprint.startsWith(state.trial))));
+}
+
+function startStudy() {
+  study = JSON.parse(byId("arms-data").textContent);
+  byId("filters").hidden = false;
+  document.querySelectorAll("table.data").forEach((table) => {
+    const around = table.closest("details");
+    if (around.open || table.id) prepareTable(table); else around.addEventListener("toggle", () => prepareTable(table), { once: true });
+  });
+  byId("trial").addEventListener("close", () => { state.trial = ""; writeAddress(); });
+  addEventListener("hashchange", follow);
+  follow();
+  const plotly = byId("plotly");
+  if (window.Plotly) watchCharts();
+  else if (plotly) { plotly.onload = watchCharts; plotly.onerror = noCharts; }
+  for (const query of [narrow, dark]) query.addEventListener("change", redraw);
+}
+
+addEventListener("DOMContentLoaded", () => {
+  byId("theme").hidden = false;
+  byId("theme").onclick = () => setTheme(THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
+  byId("theme").textContent = `Theme: ${theme()}`;
+  if (byId("arms-data")) startStudy();
+});
+addEventListener("beforeprint", () => { root.dataset.theme = "light"; redraw(); });
+addEventListener("afterprint", () => { root.dataset.theme = theme(); redraw(); });

@@ -33,6 +33,7 @@ class Progress:
     """How far a trial has come, and how it ended.
 
     Attributes:
+        compiled: What the record adds to the machine's name; empty if the network was not compiled.
         earlier_s: Seconds that went into its first epochs before this process went on from a checkpoint.
     """
 
@@ -44,6 +45,7 @@ class Progress:
     traceback: str | None = None
     num_parameters: int | None = None
     num_train: int | None = None
+    compiled: str = ""
     earlier_s: float = 0.0
 
 
@@ -166,6 +168,10 @@ def carry_out(
         progress.num_parameters = count_parameters(build_model(config.model, data.num_classes, load_weights=False))
     state = start(config, data, device, resources.weights_dir)
     progress.epochs = checkpoint.load(state)
+    if resources.compile:
+        torch.compiler.reset()  # of the trial before in this process
+        state.model.compile()
+        progress.compiled = ", torch.compile"
     progress.earlier_s = sum(epoch.wall_s for epoch in progress.epochs)
 
     def is_paused() -> bool:
@@ -209,7 +215,7 @@ def make_record(job: Job, data_fingerprint: str, progress: Progress, started: da
         num_train=progress.num_train,
         started=started.isoformat(),
         wall_s=wall_s,
-        machine=describe(default_device()),
+        machine=describe(default_device()) + progress.compiled,
         versions=package_versions(),
     )
 

@@ -11,7 +11,6 @@ from unittest.mock import patch
 import ray
 from ray._private.node import Node as RayNode
 from ray._private.parameter import RayParams
-from ray.tune.execution.class_cache import _ActorClassCache as ActorClasses
 
 from cifar_models.environment import WARM_WORKERS, WORKER_ENVIRONMENT
 
@@ -96,6 +95,7 @@ def tune_takes_ready_workers() -> Iterator[None]:
     Tune asks for workers with an environment of their own, and Ray would start new ones for it. What Tune puts there is
     for libraries that are not used here, or in the environment of all workers already.
     """
+    from ray.tune.execution.class_cache import _ActorClassCache as ActorClasses  # a second, and only trials need it
 
     def plain_actor(self: ActorClasses, trainable: type) -> Any:
         return self._cache.setdefault(trainable, ray.remote(trainable))

@@ -47,6 +47,11 @@ def started_here() -> Iterator[None]:
         parameters(self, **given)
         vars(self).update(include_log_monitor=False, no_monitor=True)
 
+    def no_dashboard() -> (
+        ImportError
+    ):  # as where it is not installed: its agent waits seconds for a port that others have
+        return ImportError("not wanted")
+
     def no_server(self: RayNode, **_: Any) -> None:
         vars(self).update(_webui_url=None)
 
@@ -55,6 +60,7 @@ def started_here() -> Iterator[None]:
         with (
             patch.object(RayParams, "__init__", without_monitors),
             patch.object(RayNode, "start_api_server", no_server, create=True),
+            patch.object(ray._private.utils, "get_dashboard_dependency_error", no_dashboard, create=True),
         ):
             yield
     finally:
@@ -78,7 +84,7 @@ def wait_for_workers() -> None:
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     number, deadline = int(resources.get("CPU", 1)), time.monotonic() + PATIENCE_S
     while len(os.listdir(_Warm.folder.name)) < number and time.monotonic() < deadline:
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def forget_workers() -> None:

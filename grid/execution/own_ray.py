@@ -20,7 +20,6 @@ PATIENCE_S = 120.0
 SETTINGS: dict[str, Any] = {
     "preload_python_modules": ["grid.execution.warm"],
     "idle_worker_killing_time_threshold_ms": 300_000,
-    "idle_worker_killing_memory_threshold_bytes": 8 * 2**30,
 }
 """What Ray is told: the workers that it starts in advance import torch, and wait longer than a second for a trial."""
 
@@ -47,10 +46,8 @@ def started_here() -> Iterator[None]:
         parameters(self, **given)
         vars(self).update(include_log_monitor=False, no_monitor=True)
 
-    def no_dashboard() -> (
-        ImportError
-    ):  # as where it is not installed: its agent waits seconds for a port that others have
-        return ImportError("not wanted")
+    def no_dashboard() -> ImportError:
+        return ImportError("not wanted: its agent would wait seconds for a port that another Ray has")
 
     def no_server(self: RayNode, **_: Any) -> None:
         vars(self).update(_webui_url=None)

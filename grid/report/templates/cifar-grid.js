@@ -192,6 +192,7 @@ async function draw(holder) {
   const { traces, layout, hidden } = filtered(figure, holder.dataset.top?.split(",")[Number(narrow.matches)]);
   holder.style.minWidth = `${figure.layout.meta.min_width}px`;
   holder.style.minHeight = `${layout.height}px`;
+  if (!drawn.has(holder)) holder.replaceChildren(); // a sketch of the answer, for as long as there is no plotly.js
   await plot(holder, traces, layout);
   if (!drawn.has(holder)) linkChart(holder);
   drawn.set(holder, figure);

@@ -49,8 +49,8 @@ format: setup ## Puts the code into the house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup ## Timings, ratios and error rates on this machine
-	$(BIN)/python -m tests.benchmarks
+bench: setup ## Timings beside their peers, then error rates; ROW=start for one, ARGS="--quick --json FILE"
+	$(BIN)/python -m tests.benchmarks $(ROW) $(ARGS)
 
 faults: setup ## Breaks what can break, thousands of times; hours, as root on Linux
 	$(BIN)/python -m tests.faults

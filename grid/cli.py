@@ -10,9 +10,10 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter, Token
 from pydantic import Field, ValidationError
@@ -30,7 +31,8 @@ app = App(
     help="Asks questions of image classifiers, and answers them with trained trials and their uncertainty.",
     help_flags=("--help",),
     help_format="plaintext",
-    version_flags=(),
+    version=lambda: version("cifar-grid"),
+    version_flags=("--version",),
     default_parameter=Parameter(negative=(), allow_leading_hyphen=True, allow_repeating=True),
     exit_on_error=False,
     print_error=False,
@@ -79,10 +81,8 @@ def run(
     from grid.records.results_folder import ResultsFolder
     from grid.runs.session import Session
 
-    session = Session(
-        request.of(questions, resources), method, ResultsFolder(results), resources, out, take_over=take_over
-    )
-    index, complete = session.run()
+    asked = request.of(questions, resources)
+    index, complete = Session(asked, method, ResultsFolder(results), out, take_over=take_over).run()
     out.print(f"Report: {index.resolve()}")
     return 0 if complete else 1
 
@@ -102,7 +102,7 @@ def plan(
     from grid.runs.planning import print_plan
 
     asked = request.of(questions, resources)
-    print_plan(asked, method, ResultsFolder(results), resources, out, price=gpu_price, timed=timed)
+    print_plan(asked, method, ResultsFolder(results), out, price=gpu_price, timed=timed)
 
 
 @app.command
@@ -122,25 +122,17 @@ def verdicts(
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    if pairs:
-        _print_pairs(rows)
-        return
-    for study, claims in groupby(rows, key=lambda row: str(row["study"])):
-        table = Table("claim", "verdict", "why", title=study, title_justify="left", box=None, header_style="bold")
-        for row in claims:
-            advice = f" About {row['seeds_needed']} seeds would decide it." if row["seeds_needed"] else ""
-            table.add_row(escape(row["says"]), row["verdict"], escape(row["finding"] + advice))
-        out.print(table, "", soft_wrap=False)
-
-
-def _print_pairs(rows: list[dict[str, Any]]) -> None:
     from grid.analysis.wording import pair_in_words
 
-    for study, compared in groupby(rows, key=lambda row: str(row["study"])):
-        headings = ("arm", "is", "than", "by points", "95 % interval", "p corrected", "seeds", "method")
-        table = Table(*headings, title=escape(one_line(study)), title_justify="left", box=None, header_style="bold")
-        for row in compared:
-            table.add_row(*(escape(one_line(text)) for text in pair_in_words(row)))
+    headings = ("arm", "is", "than", "by points", "95 % interval", "p corrected", "seeds", "method")
+    for study, found in groupby(rows, key=lambda row: str(row["study"])):
+        columns = headings if pairs else ("claim", "verdict", "why")
+        table = Table(*columns, title=escape(one_line(study)), title_justify="left", box=None, header_style="bold")
+        for row in found:
+            seeds = f"{row.get('seeds_needed_low')} to {row.get('seeds_needed')}"
+            advice = f" About {seeds} seeds would decide it." if row.get("seeds_needed") else ""
+            texts = pair_in_words(row) if pairs else (row["says"], row["verdict"], row["finding"] + advice)
+            table.add_row(*(escape(one_line(text)) for text in texts))
         out.print(table, "", soft_wrap=False)
 
 

@@ -53,7 +53,9 @@ def explain(error: Mapping[str, Any], model: type[BaseModel]) -> str:
     value = value if len(value) <= 80 else value[:77] + "..."
     match error["type"]:
         case "extra_forbidden":
-            return f"{field}: unknown field; known are {', '.join(_known_fields(model, error['loc'][:-1]))}"
+            here = _walk(error["loc"][:-1], model)[1]
+            known = dict.fromkeys(field.alias or name for m in here for name, field in m.model_fields.items())
+            return f"{field}: unknown field; known are {', '.join(known)}"
         case "union_tag_invalid":
             tag = error["ctx"]["discriminator"].strip("'")
             return f"{field}.{tag}: {error['ctx']['tag']!r} is not one of {error['ctx']['expected_tags']}"
@@ -69,31 +71,19 @@ def explain(error: Mapping[str, Any], model: type[BaseModel]) -> str:
 
 def field_of(location: tuple[str | int, ...], model: type[BaseModel]) -> str:
     """The dotted name of a field; pydantic's location without the tags of unions, which the user never wrote."""
-    here: list[type[BaseModel]] = [model]
-    parts = []
+    return ".".join(_walk(location, model)[0])
+
+
+def _walk(location: tuple[str | int, ...], model: type[BaseModel]) -> tuple[list[str], list[type[BaseModel]]]:
+    """The way to a place inside a model: its parts but for tags of unions, and the models that may stand there."""
+    here, parts = [model], []
     for part in location:
-        known = [m for m in here if isinstance(part, str) and part in m.model_fields]
-        if known or not _is_tag(here, part):
+        fields = [m.model_fields[part] for m in here if isinstance(part, str) and part in m.model_fields]
+        tagged = [m for m in here if any(part in get_args(field.annotation) for field in m.model_fields.values())]
+        if fields or not tagged:
             parts.append(str(part))
-        here = [m for k in known for m in _models_in(k.model_fields[str(part)].annotation)] or here
-    return ".".join(parts)
-
-
-def _is_tag(models: list[type[BaseModel]], part: str | int) -> bool:
-    """Whether some model of a union goes by that name."""
-    return any(part in get_args(field.annotation) for m in models for field in m.model_fields.values())
-
-
-def _known_fields(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    """The fields of the model that stands at `location` inside `model`."""
-    here: list[type[BaseModel]] = [model]
-    for part in location:
-        known = [m.model_fields[part].annotation for m in here if isinstance(part, str) and part in m.model_fields]
-        if known:
-            here = [m for annotation in known for m in _models_in(annotation)] or here
-        else:  # the tag of a union: go on in the model that goes by it
-            here = [m for m in here if _is_tag([m], part)] or here
-    return list(dict.fromkeys(field.alias or name for m in here for name, field in m.model_fields.items()))
+        here = ([m for field in fields for m in _models_in(field.annotation)] if fields else tagged) or here
+    return parts, here
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -13,6 +13,9 @@ import pytest
 # before torch is imported: small models are no faster on more threads, and on a busy machine much slower
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# no image of a test in the user's cache folder
+os.environ.setdefault("CIFAR_GRID_CACHE", "off")
+
 # a Ray of one's own, never a cluster that happens to run on this machine
 os.environ.setdefault("RAY_ADDRESS", "local")
 

@@ -3,6 +3,8 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,22 @@ def imports(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", sorted((ROOT / "cifar_models").rglob("*.py")), ids=lambda path: path.stem)
 def test_models_know_nothing_of_the_grid(path: Path) -> None:
     assert not imports(path) & {"grid", "ray", "pandas", "plotly"}
+
+
+def imported_files(path: Path) -> Iterator[Path]:
+    """Files of this project that a file imports, wherever in it, also those that it only names types of."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            stem = ROOT.joinpath(*node.module.split("."))
+            places = [stem, *(stem / alias.name for alias in node.names)]
+            yield from (place.with_suffix(".py") for place in places if place.with_suffix(".py").is_file())
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    files = [*(ROOT / "grid").rglob("*.py"), *(ROOT / "cifar_models").rglob("*.py")]
+    graph = {file: set(imported_files(file)) for file in files}
+    assert sum(map(len, graph.values())) > len(files), "arrows are found"
+    tuple(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize(
@@ -78,6 +96,7 @@ OTHER_FILES = {
     "report/pages.py": "reads its own templates",
     "execution/nodes.py": "reads the source of this package; probes a checkpoint URL that the user named",
     "execution/ray_cluster.py": "reads the configuration that ray up left in the home folder",
+    "execution/warm.py": "leaves a file in a temporary folder of the run",
     "execution/tuning.py": "reads a file that Tune has just written to a temporary folder",
     "execution/checkpoints.py": "writes to a URL that is no local path",
     "records/export.py": "the text of a script, which is not run here",

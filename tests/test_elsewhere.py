@@ -9,7 +9,7 @@ import pytest
 from tests.grid.test_cli import ROOT
 
 CHILD = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)"
-ASK = "from grid.runs.request import native_precision; print(native_precision(False))"
+ASK = "from grid.runs.precision import *; print(native_precision(Resources(gpus=0)))"
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cifar_models.config import DataConfig
+from cifar_models.data.cache import DECODED_LAYOUTS, keep, read_kept
 from cifar_models.data.errors import DataError
 from cifar_models.data.readers import Images, Labels, Reader
 from cifar_models.data.sources import SOURCES
@@ -81,14 +82,16 @@ def data_fingerprint(name: str, data_dir: Path | None, *, download: bool = True)
         return _fingerprint(_find(name, data_dir, download))
 
 
-def load(name: str, data_dir: Path | None, *, download: bool = True) -> Dataset:
-    """Reads a data set.
+def load(name: str, data_dir: Path | None, *, download: bool = True, known_fingerprint: str | None = None) -> Dataset:
+    """Reads a data set; images that were decoded before come from the user's cache folder.
 
     Args:
         name: One of `SOURCES`.
         data_dir: Where the data lies; None for the default. `digits` needs none. The CIFARs are also
             found in the folders that torchvision and the Hugging Face hub give them below it.
         download: Whether a CIFAR that isn't in the default folder may be downloaded to it.
+        known_fingerprint: What `data_fingerprint` has just given: images that are kept under it are taken without
+            another look at the data.
 
     Returns:
         All its images.
@@ -98,8 +101,16 @@ def load(name: str, data_dir: Path | None, *, download: bool = True) -> Dataset:
     """
     with _unreadable_is_data_error():
         reader = _find(name, data_dir, download)
-        classes, train, test = reader.read()
-        return Dataset(classes, _fingerprint(reader), train.images, train.labels, test.images, test.labels)
+        is_decoded = reader.layout in DECODED_LAYOUTS
+        fingerprint = known_fingerprint or _fingerprint(reader)
+        contents = read_kept(fingerprint) if is_decoded else None
+        if contents is None:
+            contents = reader.read()
+            read, fingerprint = fingerprint, _fingerprint(reader)  # the data may have changed in the meantime
+            if is_decoded and read == fingerprint:
+                keep(fingerprint, contents)
+        classes, train, test = contents
+        return Dataset(classes, fingerprint, train.images, train.labels, test.images, test.labels)
 
 
 def split(dataset: Dataset, config: DataConfig) -> Split:

@@ -13,13 +13,16 @@ import pandas as pd
 from grid.analysis.collapse import collapses
 from grid.analysis.evidence import Evidence
 from grid.analysis.inference import ALPHA
+from grid.analysis.selection import luck_of_best
 from grid.analysis.verdicts import Judgement
 from grid.analysis.wording import difference_in_words
-from grid.formats import percent, plural, quoted, status_words
+from grid.formats import number, percent, plural, status_words
 from grid.records.status import RETRIED, STATUSES
 
 MAX_NAMED = 3
 """Arms that a sentence names; of more it gives the number."""
+LEAST_LUCK = 0.0005
+"""Less than half a tenth of a point is not mentioned."""
 MIN_EDGE_VALUES = 3
 """An axis of two values has nothing but edges."""
 
@@ -75,17 +78,17 @@ def conclude(judgement: Judgement, trials: pd.DataFrame) -> Conclusion:
 def _sentence(
     judgement: Judgement, best: int, others: Sequence[int], winners: Sequence[int], behind: Sequence[int]
 ) -> str:
-    label = _labels(judgement.evidence)
+    label = judgement.evidence.label
     ahead = _highest(judgement.evidence, best)
     better = next((arm for arm in (*winners, *others) if judgement.is_better(arm, best)), None)
     if better is not None:
-        return f"{ahead}, but on test {label[better]} is better: {_numbers(judgement, better, best)}."
+        return f"{ahead}, but on test {label(better)} is better: {_numbers(judgement, better, best)}."
     if best not in winners:
-        return f"{ahead}, but with 95 % confidence the best on test is {_among(label, winners)}."
+        return f"{ahead}, but with 95 % confidence the best on test is {_among(judgement.evidence, winners)}."
     if len(behind) == len(others):
-        other = f"{label[others[0]]}, the runner-up" if len(others) > 1 else label[others[0]]
+        other = f"{label(others[0])}, the runner-up" if len(others) > 1 else label(others[0])
         little = _by_little(judgement, best, others[0])
-        return f"{label[best]} is best. Above {other}: {_numbers(judgement, best, others[0])}{little}."
+        return f"{label(best)} is best. Above {other}: {_numbers(judgement, best, others[0])}{little}."
     open_arms = [arm for arm in others if arm not in behind]
     near = next((arm for arm in open_arms if arm in winners), open_arms[0])
     if len(others) == 1:
@@ -95,23 +98,23 @@ def _sentence(
         if behind
         else (" None is yet shown to be worse than it.")
     )
-    next_one = f"{label[near]} comes next: {_numbers(judgement, best, near)}"
+    next_one = f"{label(near)} comes next: {_numbers(judgement, best, near)}"
     if len(winners) == 1:
-        return f"With 95 % confidence {label[best]} is the best. {next_one}.{worse}"
-    return f"{ahead}; with 95 % confidence the best is {_among(label, winners)}. {next_one}.{worse}"
+        return f"With 95 % confidence {label(best)} is the best. {next_one}.{worse}"
+    return f"{ahead}; with 95 % confidence the best is {_among(judgement.evidence, winners)}. {next_one}.{worse}"
 
 
 def _two_arms(judgement: Judgement, best: int, other: int) -> str:
-    label = _labels(judgement.evidence)
+    label = judgement.evidence.label
     found = judgement.compared(best, other)
     if found is not None and found.finding.equal:
-        return f"{label[best]} and {label[other]} are equal within half a point"
-    return f"{_highest(judgement.evidence, best)}, but {label[other]} is not yet shown to be worse"
+        return f"{label(best)} and {label(other)} are equal within half a point"
+    return f"{_highest(judgement.evidence, best)}, but {label(other)} is not yet shown to be worse"
 
 
-def _among(label: Sequence[str], winners: Sequence[int]) -> str:
+def _among(evidence: Evidence, winners: Sequence[int]) -> str:
     """`among these 5: a, b, c and 2 more`."""
-    names = [label[arm] for arm in winners]
+    names = [evidence.label(arm) for arm in winners]
     if len(names) == 1:
         return names[0]
     shown = ", ".join(names[:MAX_NAMED]) + (f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else "")
@@ -129,13 +132,13 @@ def _numbers(judgement: Judgement, first: int, second: int) -> str:
 
 
 def _highest(evidence: Evidence, arm: int) -> str:
-    return f"{_labels(evidence)[arm]} has the highest validation accuracy ({percent(evidence.val_acc(arm))})"
+    return f"{evidence.label(arm)} has the highest validation accuracy ({percent(evidence.val_acc(arm))})"
 
 
 def _alone(evidence: Evidence, arm: int) -> str:
     effect = evidence.measure(arm, "test_acc")
     return (
-        f"{_labels(evidence)[arm]} is the only arm that can be judged; on test it is at {percent(effect.mean)} "
+        f"{evidence.label(arm)} is the only arm that can be judged; on test it is at {percent(effect.mean)} "
         f"({plural(effect.num_seeds, 'seed')}), and there is nothing to compare it with."
     )
 
@@ -163,9 +166,9 @@ def _edges(evidence: Evidence, best: int) -> list[str]:
 def _left_out(evidence: Evidence) -> list[str]:
     """Which arms were not compared, by reason."""
     reasons: dict[str, list[str]] = {}
-    for arm, label in enumerate(_labels(evidence)):
-        if reason := evidence.arms[arm].why_not:
-            reasons.setdefault(reason, []).append(label)
+    for index, arm in enumerate(evidence.arms):
+        if arm.why_not:
+            reasons.setdefault(arm.why_not, []).append(evidence.label(index))
     return [
         f"Not compared: {', '.join(labels) if len(labels) <= MAX_NAMED else plural(len(labels), 'arm')} "
         f"{reason if len(labels) == 1 else _of_many(reason)}."
@@ -174,21 +177,22 @@ def _left_out(evidence: Evidence) -> list[str]:
 
 
 def _picked(evidence: Evidence, best: int, winners: Sequence[int]) -> list[str]:
-    """That the figure of an arm that was picked among others like it is too high."""
-    if best not in winners or len(winners) == 1:
+    """That the figure of an arm that was picked among others like it is too high, and by how much."""
+    luck = luck_of_best(evidence, best)
+    if best not in winners or not luck >= LEAST_LUCK:
         return []
-    at = percent(evidence.measure(best, "test_acc", "both").mean)
+    at = evidence.measure(best, "test_acc", "both").mean
     return [
-        f"{_labels(evidence)[best]} was picked for coming out highest, partly by luck that validation and test "
-        f"share: its own {at} on test is probably a little too high."
+        f"{evidence.label(best)} was picked for coming out highest, partly by luck that validation and test "
+        f"share: its own {percent(at)} on test is probably too high by about {number(100 * luck, 1)} points "
+        f"({percent(at - luck)} without it)."
     ]
 
 
 def _collapsed(evidence: Evidence) -> list[str]:
-    label = _labels(evidence)
     return [
-        f"Seed {found.seed} of {label[found.arm]} collapsed: {percent(found.acc)} on test, where its others are at "
-        f"{percent(found.next_acc)} or more. How often that happens, few seeds can't say."
+        f"Seed {found.seed} of {evidence.label(found.arm)} collapsed: {percent(found.acc)} on test, where its others "
+        f"are at {percent(found.next_acc)} or more. How often that happens, few seeds can't say."
         for found in collapses(evidence)
     ]
 
@@ -199,19 +203,16 @@ def _shown_before(judgement: Judgement) -> list[str]:
     if not looks.by_hand or len(looks.num_seeds) < 2:
         return []
     seeds = ", ".join(str(max(look)) for look in looks.num_seeds[:-1])
-    number = len(looks.num_seeds)
+    number_of_this = len(looks.num_seeds)
+    left = percent(ALPHA / number_of_this / (number_of_this + 1))
     return [
         f"Verdicts were shown before, at {seeds} seeds. Whoever reads them and adds seeds has several chances to err, "
-        f"so what this report, number {number}, finds may err in {percent(ALPHA / number / (number + 1))}, not 5 %."
+        f"so what this report, number {number_of_this}, finds may err in {left}, not 5 %."
     ]
 
 
 def _of_many(reason: str) -> str:
     return reason.replace("was stopped", "were stopped").replace("has no trial", "have no trial")
-
-
-def _labels(evidence: Evidence) -> list[str]:
-    return [quoted(arm.label) for arm in evidence.study.arms]
 
 
 def _how_trials_stand(trials: pd.DataFrame) -> str:

@@ -9,9 +9,10 @@ from scipy import stats
 
 from grid.analysis.cases import Case, Demand, Subject
 from grid.analysis.evidence import Evidence
-from grid.analysis.inference import Effect, interval, p_between
-from grid.analysis.summaries import Interval
-from grid.formats import quoted
+from grid.analysis.inference import Effect, Interval, interval, p_between
+
+DIFFERENCES = ("difference", "pair")
+"""Of which arms that predict the same for every image are known to be equal."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Estimate:
     Attributes:
         subject: The subject.
         effect: Mean and errors; None if there is nothing to see.
-        interval: Its 95 % interval, for this alone; None below two seeds, and of a fit.
+        interval: Its 95 % interval, for this alone; None below two seeds, of a fit, and where seeds do not vary.
         why_not: Why it can't be tested; None if it can.
         fingerprints: The trials it rests on.
     """
@@ -62,8 +63,8 @@ def p_of_case(case: Case, met: Mapping[Demand, float]) -> float:
 def estimate(evidence: Evidence, subject: Subject) -> Estimate:
     """What the trials say of a subject, with all seeds that the evidence shows."""
     effect = effect_of(evidence, subject)
-    known = effect is not None and subject.kind != "fit" and not (subject.kind == "delay" and effect.seed_se == 0)
-    shown = interval(effect) if effect is not None and known else None
+    still = effect is not None and effect.seed_se == 0 and effect.image_se == 0 and subject.kind not in DIFFERENCES
+    shown = interval(effect) if effect is not None and subject.kind != "fit" and not still else None
     arms = [(arm,) for arm in subject.arms] if subject.kind == "pair" else [subject.arms]
     fingerprints = tuple(f for group in arms for f in evidence.fingerprints(*group))
     return Estimate(subject, effect, shown, why_not(evidence, subject), fingerprints)
@@ -73,7 +74,7 @@ def why_not(evidence: Evidence, subject: Subject) -> str | None:
     """Why nothing can be tested of a subject; None if it can."""
     for arm in subject.arms:
         if reason := evidence.arms[arm].why_not:
-            return f"{quoted(evidence.study.arms[arm].label)} {reason}"
+            return f"{evidence.label(arm)} {reason}"
     if subject.kind == "pair" and evidence.moderated(*subject.arms) is not None:
         return None
     num_seeds = len(evidence.seeds(*subject.arms))

@@ -7,8 +7,9 @@ arms that might have made the case instead (Bonferroni).
 **Error rates.** The chance of any false finding on a page is at most `ALPHA`, whatever is true. Three kinds of finding
 have a share of it each, so that their errors sum to it: which of two is better (`BETTER`), that they are equal
 (`EQUAL`), and which arms may be the best (`WINNERS`; `grid.analysis.winners`). Within the first two, what was claimed
-before the runs has half of the rate and all pairs of arms the other half, with Holm's correction in each: a claim does
-not pay for pairs that nobody claimed anything of.
+before the runs has the share `CLAIMS` and all pairs of arms the rest, with Holm's correction in each: a claim does not
+pay for pairs that nobody claimed anything of. Where all of one group is decided, or nothing of it can be tested, the
+other has the whole rate.
 
 **Two tests of a difference.** Pairs of arms are compared with moderated variances where there are arms enough
 (`grid.analysis.moderation`); a claim stays on the paired test of its own arms, since a single comparison of one
@@ -25,21 +26,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from grid.analysis.cases import Case, Demand, Hypothesis
-from grid.analysis.estimates import effect_of, p_of_case, p_of_share, p_values, why_not
+from grid.analysis.cases import Hypothesis
+from grid.analysis.estimates import p_of_case, p_values
 from grid.analysis.evidence import Evidence
-from grid.analysis.inference import ALPHA, Array, holm, look_levels, report_levels, seeds_to_find
+from grid.analysis.inference import ALPHA, Array, holm, look_levels, report_levels
 
-BETTER, EQUAL, WINNERS = 0.8, 0.1, 0.1
+BETTER, EQUAL, WINNERS = 0.88, 0.06, 0.06
 """Shares of the error rate: for findings that one is better, that two are equal, and for who may be the best."""
 
-MAX_SHARE_SEEDS = 100
-"""More seeds than that are not asked for to settle how well an arm fits."""
+CLAIMS = 0.4
+"""Share of claims where there are claims and pairs of arms: what it costs the pairs is in docs/answers.md."""
 
-LAST_STEP = 0.5
+LAST_STEP = 0.6
 """Holm's steps over pairs with moderated variances end where this share of them is left: at a higher level the tails
-of a wild arm, which the others say nothing of, count. Where half of the pairs truly differ, equal ones are found
-different in 8 % of studies of four arms without this, in 5 with it."""
+of a wild arm, which the others say nothing of, count (`make bench`: half of the arms differ)."""
 
 
 @dataclass(frozen=True)
@@ -113,30 +113,26 @@ def judge(
 
     Args:
         evidence: The trials.
-        claimed: What was claimed beforehand; half of the error rate is for it.
+        claimed: What was claimed beforehand.
         others: All else.
         looks: When the data was looked at; once, at everything, if None.
     """
     looks = looks or Looks()
     hypotheses = [*claimed, *others]
-    groups = [len(claimed), len(others)]
     found = np.zeros((3, len(hypotheses)), dtype=bool)  # for, against, equal
     p, p_alone, p_equal = np.full((3, len(hypotheses)), np.nan)
     for level, view in looks.views(evidence):
         supports, contradicts, equal = _p_sides(view, hypotheses)
         p_alone = np.minimum(1, 2 * np.fmin(supports, contradicts))
-        corrected = _corrected(p_alone, groups)
-        if view.moderation() is not None:
-            least = np.repeat([0.0, LAST_STEP * len(others)], groups)
-            corrected = np.maximum(corrected, least * p_alone)
-        corrected = _at(BETTER * level, corrected)
-        equality = _at(EQUAL * level, _corrected(equal, groups))
+        last_step = LAST_STEP if view.moderation() is not None else 0.0
+        corrected = _corrected(p_alone, len(claimed), BETTER * level, last_step)
+        equality = _corrected(equal, len(claimed), EQUAL * level)
         towards = np.fmin(supports, 2) <= np.fmin(contradicts, 2)
         decided = corrected <= ALPHA
         found |= np.stack([decided & towards, decided & ~towards, equality <= ALPHA])
         p, p_equal = np.fmin(p, corrected), np.fmin(p_equal, equality)
     direction = found[0].astype(int) - found[1]
-    alpha = _left(groups, (direction == 0) & ~found[2] & ~np.isnan(p), looks.next_level)
+    alpha = _left(len(claimed), (direction == 0) & ~found[2] & ~np.isnan(p), looks.next_level)
     return [
         Finding(int(direction[i]), bool(found[2, i]), *map(float, (p[i], alpha[i], p_alone[i], p_equal[i])))
         for i in range(len(hypotheses))
@@ -150,42 +146,30 @@ def _p_sides(view: Evidence, hypotheses: Sequence[Hypothesis]) -> Array:
     return np.array([[p_of_case(case, met) for case in cases] for cases in sides]).reshape(-1, 3).T
 
 
-def _corrected(p: Array, groups: Sequence[int]) -> Array:
-    """p-values by Holm's method within each group, each with the same share of the error rate."""
-    parts = [part for part in np.split(p, np.cumsum(groups)[:-1]) if len(part)]
-    return np.concatenate([np.minimum(holm(part) * len(parts), 1) for part in parts]) if parts else p
+def _corrected(p: Array, num_claims: int, level: float, last_step: float = 0.0) -> Array:
+    """p-values of claims, then of pairs, by Holm's method in each group, so that they compare with `ALPHA`.
+
+    A group gets its share of `level`; all of it where nothing of the other is open.
+
+    Source: Bretz et al. 2009, A graphical approach to sequentially rejective multiple test procedures, Statistics in
+    Medicine 28 (passing on the rate of a group that is decided).
+    """
+    claims, pairs = (holm(part) for part in np.split(p, [num_claims]))
+    least = p[num_claims:] * last_step * len(pairs)
+    own_claims, own_pairs = claims / CLAIMS, np.maximum(pairs / (1 - CLAIMS), least)
+    weakest_claim, weakest_pair = (np.max(part, initial=0, where=~np.isnan(part)) for part in (own_claims, own_pairs))
+    claims = np.minimum(own_claims, np.maximum(claims, weakest_pair))
+    pairs = np.minimum(own_pairs, np.maximum(np.maximum(pairs, least), weakest_claim))
+    return np.minimum(np.concatenate([claims, pairs]) * (ALPHA / level), 1)
 
 
-def _left(groups: Sequence[int], still_open: Array, next_level: float) -> Array:
+def _left(num_claims: int, still_open: Array, next_level: float) -> Array:
     """One-sided error rate that each hypothesis has left at the next look."""
-    level = BETTER * next_level
-    parts = [part for part in np.split(still_open, np.cumsum(groups)[:-1]) if len(part)]
-    shares = [np.full(len(part), level / 2 / len(parts) / max(part.sum(), 1)) for part in parts]
-    return np.concatenate([np.zeros(0), *shares])
-
-
-def seeds_needed(evidence: Evidence, case: Case, alpha: float, *, sure: bool = False) -> int | None:
-    """Seeds at which a case would probably be shown, or surely (`seeds_to_find`); None if no number is known."""
-    if not case.groups:
-        return None
-    left = alpha / len(case.groups) / case.choices
-    groups = [[_seeds(evidence, demand, left, sure) for demand in group] for group in case.groups if group]
-    return min((max(n for n in group if n) for group in groups if None not in group), default=None)
-
-
-def _at(level: float, p: Array) -> Array:
-    """p-values of a look that has the error rate `level`, so that they compare with `ALPHA`."""
-    return np.minimum(p * (ALPHA / level), 1)
-
-
-def _seeds(evidence: Evidence, demand: Demand, alpha: float, sure: bool) -> int | None:
-    """Seeds at which a demand would probably be met; those there are if it is already."""
-    effect = effect_of(evidence, demand.subject) if why_not(evidence, demand.subject) is None else None
-    if effect is None:
-        return None
-    if p_values(evidence, [demand])[demand] <= alpha:
-        return int(effect.num_seeds)
-    if demand.subject.kind != "fit":
-        return seeds_to_find(effect, alpha, demand.low, demand.high, sure=sure)
-    later = range(int(effect.num_seeds) + 1, MAX_SHARE_SEEDS)
-    return next((n for n in later if p_of_share(demand, effect._replace(num_seeds=n)) <= alpha), None)
+    parts = np.split(still_open, [num_claims])
+    shares = (CLAIMS, 1 - CLAIMS) if all(part.any() for part in parts) else (1.0, 1.0)
+    return np.concatenate(
+        [
+            np.full(len(part), share * BETTER * next_level / 2 / max(part.sum(), 1))
+            for part, share in zip(parts, shares, strict=True)
+        ]
+    )

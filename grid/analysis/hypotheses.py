@@ -15,9 +15,8 @@ from grid.questions.claims import (
     LevelClaim,
     OfTwoArms,
     Statement,
-    best_arms,
-    matching_arms,
 )
+from grid.questions.study import arms_of, best_arms, matching_arms
 
 MAJORITY = 0.5
 """A fit is an arm's if more than this share of trainings would have it."""
@@ -77,7 +76,7 @@ def _best(claim: BestClaim, evidence: Evidence) -> Hypothesis:
 
 
 def _level(claim: LevelClaim, evidence: Evidence) -> Hypothesis:
-    return _of_each(_level_of(arm, claim) for arm in claim.arms(evidence.study))
+    return _of_each(_level_of(arm, claim) for arm in arms_of(evidence.study, claim))
 
 
 def _level_of(arm: int, level: LevelClaim) -> tuple[Demand, tuple[Demand, ...]]:
@@ -93,7 +92,7 @@ def _level_of(arm: int, level: LevelClaim) -> tuple[Demand, tuple[Demand, ...]]:
 
 
 def _fit(claim: FitClaim, evidence: Evidence) -> Hypothesis:
-    subjects = [Subject("fit", (arm,), claim.label) for arm in claim.arms(evidence.study)]
+    subjects = [Subject("fit", (arm,), claim.label) for arm in arms_of(evidence.study, claim)]
     return _of_each((Demand(of, low=MAJORITY), (Demand(of, high=MAJORITY),)) for of in subjects)
 
 

@@ -34,20 +34,19 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
-from grid.analysis.summaries import Interval
-
 ALPHA = 0.05
 """Error rate of a question: of all its comparisons together, and of the interval of one."""
-POWER = 0.8
-"""Chance of a decision that "so many seeds would decide it" promises."""
-DOUBT, SPREAD_DOUBT = 0.05, 0.2
-"""How far off the effect and the spread may be for a number of seeds that is promised."""
-MAX_SEEDS = 1000
-"""More seeds than that are as good as never."""
 LUCK = 0.025
 """Share of experiments in which means by seed lie closer together than the smallest spread that is believed."""
 
 Array = npt.NDArray[np.float64]
+
+
+class Interval(NamedTuple):
+    """A 95 % interval, in the unit of what it is of."""
+
+    low: float
+    high: float
 
 
 class Effect(NamedTuple):
@@ -63,6 +62,8 @@ class Effect(NamedTuple):
         first_se: the standard error of its log-odds from the seeds; NaN where means by seed are judged as they are.
         second_acc: Of the second arm.
         second_se: Of the second arm.
+        num_above: Where sizes say nothing, so that each seed only counts as a coin that fell on one side: on how many
+            the value is above 0, those at 0 half each. NaN for all of them, on the side of the mean.
     """
 
     mean: Any
@@ -74,6 +75,7 @@ class Effect(NamedTuple):
     first_se: Any = math.nan
     second_acc: Any = math.nan
     second_se: Any = math.nan
+    num_above: Any = math.nan
 
     @property
     def identical(self) -> bool:
@@ -84,7 +86,8 @@ class Effect(NamedTuple):
     def turned(self) -> "Effect":
         """The same seen from the other side."""
         arms = (self.second_acc, self.second_se, self.first_acc, self.first_se)
-        return Effect(-np.asarray(self.mean), self.seed_se, self.num_seeds, self.image_se, self.df, *arms)
+        below = np.asarray(self.num_seeds) - np.asarray(self.num_above)
+        return Effect(-np.asarray(self.mean), self.seed_se, self.num_seeds, self.image_se, self.df, *arms, below)
 
     @property
     def seeds_df(self) -> Array:
@@ -102,24 +105,39 @@ def crossed_effect(d: npt.ArrayLike) -> Effect:
     """
     array = np.asarray(d, dtype=np.float32)
     num_seeds, num_images = array.shape
-    by_seed, by_image = array.mean(axis=1, dtype=float), array.mean(axis=0, dtype=float)
-    mean = float(by_seed.mean())
     if num_seeds < 2 or num_images < 2:
-        return Effect(mean, np.nan, num_seeds, np.nan)
-    total = num_seeds * num_images
-    seeds_square = num_images * float(by_seed.var(ddof=1))
-    images_square = num_seeds * float(by_image.var(ddof=1))
-    rest = float(np.square(array).sum(dtype=float)) - num_seeds * float(np.square(by_image).sum())
-    rest_square = (rest - seeds_square * (num_seeds - 1)) / ((num_seeds - 1) * (num_images - 1))
-    rest_square = rest_square if rest_square > 1e-9 else 0.0  # what float arithmetic leaves of nothing
+        return Effect(float(array.mean(dtype=float)), np.nan, num_seeds, np.nan)
+    seen = mean_squares(array)
     luck = stats.chi2.ppf(LUCK, num_seeds - 1) / (num_seeds - 1)
-    least = max(luck * rest_square, 1 / (12 * num_images)) if rest_square else 0.0
+    least = max(luck * seen.rest, 1 / (12 * num_images)) if seen.rest else 0.0
+    total = num_seeds * num_images
     return Effect(
-        mean,
-        float(np.sqrt(max(seeds_square, least) / total)),
+        float(seen.by_image.mean()),
+        float(np.sqrt(max(seen.seeds, least) / total)),
         num_seeds,
-        float(np.sqrt(max(images_square - rest_square, 0.0) / total)),
+        float(np.sqrt(max(seen.images - seen.rest, 0.0) / total)),
     )
+
+
+class MeanSquares(NamedTuple):
+    """Mean squares of seeds, of images and of the rest in the crossed model, and the mean at each image, `(N,)`."""
+
+    seeds: float
+    images: float
+    rest: float
+    by_image: Array
+
+
+def mean_squares(d: npt.ArrayLike) -> MeanSquares:
+    """The mean squares of `(S, N)` values, of two seeds and two images or more."""
+    array = np.asarray(d, dtype=np.float32)
+    num_seeds, num_images = array.shape
+    by_seed, by_image = array.mean(axis=1, dtype=float), array.mean(axis=0, dtype=float)
+    seeds = num_images * float(by_seed.var(ddof=1))
+    left = float(np.square(array).sum(dtype=float)) - num_seeds * float(np.square(by_image).sum())
+    rest = (left - seeds * (num_seeds - 1)) / ((num_seeds - 1) * (num_images - 1))
+    rest = rest if rest > 1e-9 else 0.0  # what float arithmetic leaves of nothing
+    return MeanSquares(seeds, num_seeds * float(by_image.var(ddof=1)), rest, by_image)
 
 
 def seed_effect(values: npt.ArrayLike) -> Effect:
@@ -156,14 +174,16 @@ def p_above(effect: Effect, threshold: npt.ArrayLike = 0.0) -> Array:
     """One-sided p-value: how well no effect above `threshold` explains what was seen; NaN below two seeds.
 
     It is the error rate at which the interval just reaches the threshold. Seeds that do not vary at all have no
-    interval to speak of; then each is a coin that fell on one side.
+    interval to speak of; then each is a coin that fell on one side (sign test).
     """
     distance = np.asarray(effect.mean - np.asarray(threshold), dtype=float)
     p = _two_sided(effect, np.abs(distance), upward=distance < 0) / 2
     p = np.where(distance >= 0, p, 1 - p)
     still = (np.asarray(effect.seed_se) == 0) & (np.asarray(effect.image_se) == 0)
-    coin = np.where(distance > 0, 0.5 ** np.asarray(effect.num_seeds, dtype=float), 1.0)
-    return np.where(still, coin, p)
+    num_seeds, counted = np.asarray(effect.num_seeds, dtype=float), np.asarray(effect.num_above, dtype=float)
+    all_or_none = np.isnan(counted) | np.isinf(distance)
+    num_above = np.where(all_or_none, np.where(distance > 0, num_seeds, 0), counted)
+    return np.where(still, stats.binom.sf(np.floor(num_above) - 1, num_seeds, 0.5), p)
 
 
 def p_below(effect: Effect, threshold: npt.ArrayLike = 0.0) -> Array:
@@ -182,20 +202,17 @@ def p_between(effect: Effect, low: npt.ArrayLike, high: npt.ArrayLike) -> Array:
     return np.where(_is_identical(effect) & (np.less(low, 0) & np.greater(high, 0)), 0.0, inside)
 
 
-def holm(p_values: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> Array:
+def holm(p_values: npt.ArrayLike) -> Array:
     """p-values `(m,)` corrected for their number, so that any false finding among them has rate `ALPHA` at most.
 
-    With weights, a test gets its share of the error rate. A missing p-value is no test and stays missing.
+    A missing p-value is no test and stays missing.
 
-    Source: Holm 1979, Scandinavian Journal of Statistics 6, sections 3 and 4 (weights).
+    Source: Holm 1979, Scandinavian Journal of Statistics 6, section 3.
     """
     p = np.asarray(p_values, dtype=float)
-    weight = np.ones_like(p) if weights is None else np.asarray(weights, dtype=float)
-    tested = np.flatnonzero(~np.isnan(p) & (weight > 0))
-    order = tested[np.argsort(p[tested] / weight[tested], kind="stable")]
-    remaining = np.cumsum(weight[order][::-1])[::-1]
+    order = np.argsort(p, kind="stable")[: np.count_nonzero(~np.isnan(p))]
     adjusted = np.full_like(p, np.nan)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] / weight[order] * remaining), 1.0)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1.0)
     return adjusted
 
 
@@ -223,45 +240,6 @@ def report_levels(num_looks: int, alpha: float = ALPHA) -> Array:
     levels = look_levels(num_looks, alpha)
     levels[:1] = alpha
     return levels
-
-
-def seeds_to_find(effect: Effect, alpha: float, low: float, high: float, *, sure: bool = False) -> int | None:
-    """Fewest seeds that would show, with chance `POWER`, that the effect lies between `low` and `high`.
-
-    If the effect and the spread are what they seem. Promised to someone, that is kept in 60 % of cases where the
-    difference is as large as the spread and three seeds are there; so what is said to people is `sure`: enough also if
-    the effect is at the end of its interval that is nearer to the bounds (`DOUBT`, one-sided) and the spread as large
-    as in one of five samples like this one. Then the chance at that number is 80 % or more on average, and where
-    nothing differs a number is named in about `DOUBT` of studies.
-
-    Args:
-        effect: What is seen.
-        alpha: One-sided error rate that the test has left.
-        low: Lower bound.
-        high: Upper bound.
-        sure: Whether to allow for what is not known of the effect.
-
-    Returns:
-        The number; None if more than `MAX_SEEDS` would be needed, as where it seems to lie elsewhere or the test set is
-        too small to tell, or if that can't be known yet.
-    """
-    seen = max(int(effect.num_seeds), 2)
-    seeds = np.arange(seen + 1, MAX_SEEDS + 1)
-    df = effect.seeds_df
-    worse = float(np.sqrt(df / stats.chi2.ppf(SPREAD_DOUBT, df))) if sure else 1.0
-    later = Effect(
-        effect.mean,
-        effect.seed_se * worse * np.sqrt(effect.num_seeds / seeds),
-        seeds,
-        effect.image_se,
-        df + seeds - int(effect.num_seeds),
-    )
-    spread = np.sqrt(np.square(later.seed_se) + np.square(later.image_se))
-    room = min(effect.mean - low, high - effect.mean)
-    if sure:
-        room -= float(half_width(effect._replace(image_se=0.0), 2 * DOUBT, effect.mean - low > high - effect.mean))
-    enough = np.flatnonzero(room >= half_width(later, min(2 * alpha, 1.0)) + stats.norm.ppf(POWER) * spread)
-    return int(seeds[enough[0]]) if len(enough) else None
 
 
 def _odds_reach(effect: Effect, t: Array, upward: npt.ArrayLike) -> Array:

@@ -5,29 +5,20 @@ An interval is always the two-sided 95 % t-interval for a mean over seeds, and d
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from scipy import stats
 
+from grid.analysis.inference import Effect, half_width
 from grid.questions.measures import CURVES, MEASURES
 from grid.questions.study import Study
 from grid.records.status import STATUSES
 
-CONFIDENCE = 0.95
 SUMMARISED = tuple(name for name, measure in MEASURES.items() if measure.is_summarised)
 """Final measures of a trial that arms are summarised by."""
 SPREAD = ("mean", "sd", "min", "max", "low", "high")
 """What is known of a measure over seeds; `low` and `high` are the ends of the interval."""
-
-
-class Interval(NamedTuple):
-    """A 95 % interval, in the unit of what it is of."""
-
-    low: float
-    high: float
 
 
 def trials_of(trials: pd.DataFrame, study: Study) -> pd.DataFrame:
@@ -96,17 +87,10 @@ def _spread(frame: pd.DataFrame, keys: list[str], measures: Sequence[str]) -> pd
     for measure in measures:
         values = groups[measure]
         n, mean, sd = values.count(), values.mean(), values.std()
-        half = pd.Series(_half_width(sd.to_numpy(dtype=float), n.to_numpy(dtype=float)), index=n.index)
+        half = half_width(Effect(mean, sd / np.sqrt(n), n))
         spread: tuple[pd.Series[Any], ...] = (n, mean, sd, values.min(), values.max(), mean - half, mean + half)
         columns |= {f"{measure}_{what}": part for what, part in zip(("n", *SPREAD), spread, strict=True)}
     return pd.DataFrame(columns)
-
-
-def _half_width(sd: npt.ArrayLike, n: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Half the width of the t-interval of a mean, from standard deviations and counts; NaN where n < 2."""
-    count = np.maximum(np.asarray(n, dtype=float), 1)
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, count - 1) * np.asarray(sd, dtype=float) / np.sqrt(count)
-    return np.asarray(half, dtype=float)
 
 
 def _distinct(column: "pd.Series[str]") -> list[str]:

@@ -12,20 +12,20 @@ opposite claims no more than one is reproduced, and none that a finding on the s
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
 
-from grid.analysis.cases import Demand, Hypothesis, pair, pair_hypothesis
+from grid.analysis.advice import Advice, advise, seeds_needed
+from grid.analysis.cases import Hypothesis, pair, pair_hypothesis
 from grid.analysis.estimates import Estimate, estimate, p_values
 from grid.analysis.evidence import Evidence
-from grid.analysis.family import Finding, Looks, judge, seeds_needed
+from grid.analysis.family import Finding, Looks, judge
 from grid.analysis.hypotheses import hypothesis_of
 from grid.analysis.winners import may_be_best
-from grid.formats import quoted
 from grid.questions.claims import Claim
-from grid.questions.study import Study
+from grid.questions.study import Study, arms_of
 
 Verdict = Literal["reproduced", "practically equal", "refuted", "inconclusive", "not comparable"]
 
@@ -36,30 +36,17 @@ MAX_ARMS = 100
 
 
 @dataclass(frozen=True)
-class Advice:
-    """What would decide something open, also if it is not quite as it seems.
-
-    Attributes:
-        seeds: Seeds of an arm.
-        trials: Trials that this adds.
-        train_s: Seconds of training that these take; NaN if no trial says.
-    """
-
-    seeds: int
-    trials: int
-    train_s: float
-
-
-@dataclass(frozen=True)
 class ClaimVerdict:
     """What came of a claim.
 
     Attributes:
-        claim: The claim. verdict: What the evidence says of it. deciding: The estimate that it hangs on; None if there
-        is none. p: Corrected p-value; NaN if it was not tested. why_not: Why it could not be judged, as a clause; None
-        if it could. seeds_needed: Seeds that would probably decide an inconclusive one if all is as it seems, by which
-        seeds are given to
-            what is cheapest; None if it is decided or none would.
+        claim: The claim.
+        verdict: What the evidence says of it.
+        deciding: The estimate that it hangs on; None if there is none.
+        p: Corrected p-value; NaN if it was not tested.
+        why_not: Why it could not be judged, as a clause; None if it could.
+        seeds_needed: Seeds at which an inconclusive one is decided as likely as not, by which seeds are
+            given to what is cheapest; None if it is decided or none would.
         advice: What would decide it for those who ask; None if it is decided or that can't be known yet.
         fingerprints: The trials that it rests on.
         arms: Their arms.
@@ -121,7 +108,7 @@ class Judgement:
         found = self.pairs.get((min(first, second), max(first, second)))
         if found is None:
             return None
-        needed = _seeds_needed(self.evidence, pair_hypothesis(pair(first, second)), found)
+        needed = seeds_needed(self.evidence, pair_hypothesis(pair(first, second)), found)
         oriented = found if first < second else dataclasses.replace(found, direction=-found.direction)
         return Comparison(estimate(self.evidence, pair(first, second)), oriented, needed)
 
@@ -208,42 +195,26 @@ def _verdict(claim: Claim, hypothesis: Hypothesis, finding: Finding, evidence: E
         deciding = max(demands, key=lambda demand: (math.isnan(met[demand]), met[demand]))
     seen = estimate(evidence, deciding.subject)
     trials = [f for demand in demands for f in evidence.fingerprints(*demand.subject.arms)]
+    arms = frozenset(arm for demand in demands for arm in demand.subject.arms)
     return ClaimVerdict(
         claim=claim,
         verdict=verdict,
         deciding=seen,
         p=finding.p_equal if verdict == "practically equal" else finding.p,
         why_not=seen.why_not,
-        seeds_needed=_seeds_needed(evidence, hypothesis, finding),
-        advice=_advice(evidence, hypothesis, finding, demands),
+        seeds_needed=seeds_needed(evidence, hypothesis, finding),
+        advice=advise(evidence, hypothesis, finding, arms),
         fingerprints=tuple(dict.fromkeys(trials)),
-        arms=frozenset(arm for demand in demands for arm in demand.subject.arms),
+        arms=arms,
         equal=finding.equal,
     )
-
-
-def _advice(evidence: Evidence, hypothesis: Hypothesis, finding: Finding, demands: Sequence[Demand]) -> Advice | None:
-    seeds = _seeds_needed(evidence, hypothesis, finding, sure=True)
-    if seeds is None:
-        return None
-    arms = {arm for demand in demands for arm in demand.subject.arms}
-    added = {arm: max(seeds - len(evidence.seeds(arm)), 0) for arm in arms}
-    train_s = sum(number * evidence.train_s(arm) for arm, number in added.items())
-    return Advice(seeds, sum(added.values()), train_s)
-
-
-def _seeds_needed(evidence: Evidence, hypothesis: Hypothesis, finding: Finding, *, sure: bool = False) -> int | None:
-    """Seeds that would probably settle what is open, in whatever way; None if nothing is, or no number would."""
-    cases = (hypothesis.supports, hypothesis.contradicts, hypothesis.equal) if finding.is_open else ()
-    needed = (seeds_needed(evidence, case, finding.alpha, sure=sure) for case in cases)
-    return min((number for number in needed if number is not None), default=None)
 
 
 def _nothing_to_test(claim: Claim, evidence: Evidence) -> str:
     """Why none of a claim's arms can be compared."""
     reasons = (
-        f"{quoted(evidence.study.arms[arm].label)} {why}"
-        for arm in claim.statement.arms(evidence.study)
+        f"{evidence.label(arm)} {why}"
+        for arm in arms_of(evidence.study, claim.statement)
         if (why := evidence.arms[arm].why_not)
     )
     return "; ".join(list(dict.fromkeys(reasons))[:3]) or "there is nothing to compare it with"

@@ -32,11 +32,13 @@ def verdict_in_words(verdict: ClaimVerdict, study: Study) -> str:
                 return f"{labels[0]} and {labels[1]} predict the same for every image, on every seed."
             return f"{labels[0]} against {labels[1]}: {difference_in_words(seen)}{corrected}.{_little(verdict)}"
         case "delay":
-            when = f"{number(abs(seen.effect.mean), 1)} epochs {'later' if seen.effect.mean > 0 else 'earlier'}"
-            what = f"{labels[0]} comes to the same {MEASURES[seen.subject.measure].words} {when} than {labels[1]}"
+            side = "later" if seen.effect.mean > 0 else "earlier"
+            epochs = f"{number(abs(seen.effect.mean), 1)} epochs {side}"
+            what = f"{labels[0]} comes to the same {MEASURES[seen.subject.measure].words} {epochs} than {labels[1]}"
             if seen.interval is None and seen.effect.num_seeds > 1:
-                seeds = plural(seen.effect.num_seeds, "seed")
-                return f"{what}, as far as training went, on each of {seeds}; a coin a seed{corrected}."
+                counted = seen.effect if seen.effect.mean > 0 else seen.effect.turned
+                on = f"{float(counted.num_above):g} of {plural(seen.effect.num_seeds, 'seed')}"
+                return f"{what} on average, as far as training went; {side} on {on}{corrected}."
             return f"{what}: {_interval(seen, 1)}{corrected}."
         case "roughness":
             size = number(100 * abs(seen.effect.mean), 1)
@@ -73,8 +75,16 @@ def advice_in_words(verdict: ClaimVerdict) -> str:
     if verdict.advice is None:
         return "How many seeds would decide it can't be known yet; a few more would tell."
     advice = verdict.advice
-    took = "" if math.isnan(advice.train_s) else f", {duration(advice.train_s)} of training"
-    return f"About {advice.seeds:,} seeds would decide it ({plural(advice.trials, 'more trial')}{took})."
+    trials = plural(advice.trials[1], "more trial")
+    times = [duration(seconds) for seconds in advice.train_s if not math.isnan(seconds)]
+    took = f", {_range(*times)} of training" if times else ""
+    cost = _range(f"{advice.trials[0]:,}", trials)
+    return f"About {_range(*(f'{seeds:,}' for seeds in advice.seeds))} seeds would decide it ({cost}{took})."
+
+
+def _range(low: str, high: str) -> str:
+    """`3 to 8 seeds` of `3` and `8 seeds`, or `8 seeds` if both are 8."""
+    return high if high == low or high.startswith(f"{low} ") else f"{low} to {high}"
 
 
 def difference_in_words(seen: Estimate) -> str:

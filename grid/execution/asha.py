@@ -29,7 +29,7 @@ from grid.errors import UserError
 from grid.execution.schedule import Job
 from grid.formats import plural, status_words
 from grid.records.plan import Standing
-from grid.records.status import FAILURES, Status
+from grid.records.status import Status
 
 REDUCTION = 2
 """One cell in so many goes on from a rung. One in three, after a ninth and a third of the epochs, saves 2 to 7 % of a
@@ -59,7 +59,7 @@ def rungs(epochs: int, reduction: int = REDUCTION, comparisons: int = COMPARISON
 def cell_rungs(
     budgets: Sequence[int], reduction: int = REDUCTION, comparisons: int = COMPARISONS
 ) -> tuple[tuple[int, ...], ...]:
-    """The rungs of every cell: the same shares of each cell's own budget, as many as the smallest has room for.
+    """Returns the rungs of every cell: the same fractions of each budget, as many as the smallest budget allows.
 
     Args:
         budgets: Whole budget of each cell, in epochs.
@@ -144,7 +144,7 @@ class AshaSchedule:
         return Job(fingerprint=fingerprint, config=self._cells[cell][fingerprint], until_epoch=self._rungs[cell][rung])
 
     def is_done(self) -> bool:
-        """Whether every cell went as far as it can."""
+        """Whether no cell can go further."""
         return not self._running and self._choose() is None
 
     def job_ended(self, fingerprint: str, status: Status, val_acc: Sequence[float]) -> None:
@@ -153,7 +153,7 @@ class AshaSchedule:
         sound = tuple(takewhile(math.isfinite, val_acc))
         # the epoch in which it failed is none that it reached: else two seeds could reach a rung in one order only
         self._val_acc[fingerprint] = sound[: len(val_acc) - 1] if status == "diverged" else sound
-        if status in FAILURES:
+        if status not in ("ok", "stopped"):
             self._failures[fingerprint] = status_words(status)
         elif len(sound) < len(val_acc):
             self._failures[fingerprint] = "its accuracy is not a number"

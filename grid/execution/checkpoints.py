@@ -11,15 +11,18 @@ import json
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from cifar_models.checkpoint import CheckpointError, TrainState, pack_state, restore, unpack
 from cifar_models.records import EpochRecord
 from grid.errors import UserError
 from grid.records.files import Folder
+
+if TYPE_CHECKING:  # torch takes seconds to import, and only workers need it
+    from cifar_models.checkpoint import TrainState
 
 MAX_BYTES = 16 * 2**30
 """Of a checkpoint that is read: a billion weights in fp32, and an optimizer's three numbers for each."""
@@ -49,19 +52,21 @@ class CheckpointStore:
             self.url = path
             self.files = self.files or Folder(Path(path))
 
-    def save(self, fingerprint: str, state: TrainState, epochs: Sequence[EpochRecord]) -> None:
+    def save(self, fingerprint: str, state: "TrainState", epochs: Sequence[EpochRecord]) -> None:
         """Keeps the state of a trial and its curves so far, in place of earlier ones.
 
         Raises:
             StorageError: They can't be written; earlier ones are still there.
         """
+        from cifar_models.checkpoint import pack_state
+
         curves = json.dumps([record.model_dump() for record in epochs])
         data = pack_state(state, {"fingerprint": fingerprint, "epochs": curves})
         with self._reported("written"):
             self._write(fingerprint, data)
 
-    def load(self, fingerprint: str, state: TrainState) -> tuple[EpochRecord, ...]:
-        """Makes a state the one that was saved.
+    def load(self, fingerprint: str, state: "TrainState") -> tuple[EpochRecord, ...]:
+        """Restores the saved state of a trial into `state`.
 
         Args:
             fingerprint: The trial.
@@ -73,6 +78,8 @@ class CheckpointStore:
         Raises:
             StorageError: The storage is out of reach.
         """
+        from cifar_models.checkpoint import CheckpointError, restore, unpack
+
         with self._reported("read"):
             data = self._read(fingerprint)
         if data is None:

@@ -5,8 +5,8 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from typing import NamedTuple
 
-from cifar_models.config import Frozen
 from grid.errors import UserError
 from grid.execution.checkpoints import CheckpointStore, StorageError
 from grid.execution.nodes import NodeReport, code_versions, node_reports
@@ -28,7 +28,7 @@ SAME_EVERYWHERE = ("python", "code", "torch", "torchvision", "numpy", "ray", "py
 """What decides numbers, or how nodes understand each other."""
 
 
-class Check(Frozen):
+class Check(NamedTuple):
     """What was looked at, and what came of it.
 
     Attributes:
@@ -65,17 +65,15 @@ def diagnose(ledger: Ledger, load_data: Callable[[], str], checkpoints: str | No
             stack.enter_context(ray_cluster())
         except UserError as error:
             mend = "ray start --head; or unset RAY_ADDRESS, to use this machine alone"
-            return [*checks, Check(name="ray", node=DRIVER, ok=False, seen=str(error), mend=mend)]
+            return [*checks, Check("ray", DRIVER, False, str(error), mend)]
         reports = node_reports(store)
     if note := storage_note(checkpoints, len(reports)):
-        checks.append(
-            Check(name="checkpoints", node=DRIVER, ok=None, seen=note, mend="--checkpoints s3://BUCKET/FOLDER")
-        )
+        checks.append(Check("checkpoints", DRIVER, None, note, "--checkpoints s3://BUCKET/FOLDER"))
     here = code_versions()
     for node, report in reports.items():
         if isinstance(report, str):
             mend = f"on {node}, in a copy of this source tree: {_install('python')}"
-            checks.append(Check(name="project", node=node, ok=False, seen=report, mend=mend))
+            checks.append(Check("project", node, False, report, mend))
             continue
         checks += check_node(report, here)
         if store is not None:
@@ -86,10 +84,10 @@ def diagnose(ledger: Ledger, load_data: Callable[[], str], checkpoints: str | No
 def check_data(load_data: Callable[[], str]) -> Check:
     """Whether the driver can read the data set; the nodes get it from there."""
     try:
-        return Check(name="data", node=DRIVER, ok=True, seen=load_data())
+        return Check("data", DRIVER, True, load_data())
     except UserError as error:
         mend = "give another folder with --data-dir FOLDER, or another data set with --dataset digits"
-        return Check(name="data", node=DRIVER, ok=False, seen=str(error), mend=mend)
+        return Check("data", DRIVER, False, str(error), mend)
 
 
 def check_results(ledger: Ledger) -> Check:
@@ -104,8 +102,7 @@ def check_results(ledger: Ledger) -> Check:
             pass
     except (UserError, OSError) as error:
         seen = str(error) if isinstance(error, UserError) else f"{folder}: can't be written ({error.strerror})"
-        mend = f"sudo chown -R $USER {folder}; or --results FOLDER"
-        return Check(name="results", node=DRIVER, ok=False, seen=seen, mend=mend)
+        return Check("results", DRIVER, False, seen, f"sudo chown -R $USER {folder}; or --results FOLDER")
     return _free_space("results", DRIVER, str(folder), shutil.disk_usage(folder).free, "--results FOLDER")
 
 
@@ -116,20 +113,35 @@ def check_node(report: NodeReport, here: Mapping[str, str]) -> list[Check]:
         report: What it said of itself.
         here: Versions of the driver.
     """
-    temporary = _free_space(
-        "temporary files",
-        report.node.name,
-        report.temporary,
-        report.temporary_bytes,
-        f"on {report.node.name}: ray stop && ray start --temp-dir=FOLDER …",
-    )
+    name, size, limit = report.node.name, report.shared_memory_bytes, report.max_open_files
+    trains_in_fp32 = report.precision != "bf16" and bool(report.ray_cpus or report.ray_gpus)
+    precision = "in hardware" if report.precision == "bf16" else "trains nothing"
+    restart = f"on {name}: ray stop && ray start --temp-dir=FOLDER …"
     return [
         check_versions(report, here),
         check_devices(report),
-        check_precision(report),
-        temporary,
-        check_shared_memory(report),
-        check_open_files(report),
+        _warning(
+            "bf16",
+            name,
+            trains_in_fp32,
+            "not in hardware: emulated, it is many times slower than fp32" if trains_in_fp32 else precision,
+            "--precision fp32",
+        ),
+        _free_space("temporary files", name, report.temporary, report.temporary_bytes, restart),
+        _warning(
+            "shared memory",
+            name,
+            size is not None and size < LOW_SHARED_MEMORY_BYTES,
+            "no limit of its own" if size is None else f"{size / 1e9:.1f} GB",
+            "docker run --shm-size=4g …; on Kubernetes an emptyDir of medium Memory at /dev/shm",
+        ),
+        _warning(
+            "open files",
+            name,
+            limit is not None and limit < LOW_OPEN_FILES,
+            "no limit" if limit is None else f"at most {limit}",
+            f"on {name}: ray stop && ulimit -n 65536 && ray start …",
+        ),
     ]
 
 
@@ -141,7 +153,7 @@ def check_versions(report: NodeReport, here: Mapping[str, str]) -> Check:
     different = [name for name in SAME_EVERYWHERE if there[name] != wanted[name]]
     if not different:
         seen = ", ".join(f"{name} {there[name]}" for name in SAME_EVERYWHERE)
-        return Check(name="versions", node=report.node.name, ok=True, seen=seen)
+        return Check("versions", report.node.name, True, seen)
     seen = "; ".join(f"{name} {there[name]}, but {wanted[name]} on the driver" for name in different)
     steps = {
         "python": f"install Python {wanted['python']}",
@@ -151,11 +163,9 @@ def check_versions(report: NodeReport, here: Mapping[str, str]) -> Check:
     mends = [step for name, step in steps.items() if name in different]
     if packages:
         mends.append(f"{report.executable} -m pip install {' '.join(packages)}")
-    only_patch = different == ["python"] and _minor(there["python"]) == _minor(wanted["python"])
-    ok = None if only_patch else False
-    return Check(
-        name="versions", node=report.node.name, ok=ok, seen=seen, mend=f"on {report.node.name}: {'; '.join(mends)}"
-    )
+    minor = [versions["python"].rpartition(".")[0] for versions in (there, wanted)]
+    ok = None if different == ["python"] and minor[0] == minor[1] else False
+    return Check("versions", report.node.name, ok, seen, f"on {report.node.name}: {'; '.join(mends)}")
 
 
 def check_devices(report: NodeReport) -> Check:
@@ -163,60 +173,28 @@ def check_devices(report: NodeReport) -> Check:
     node, num_gpus = report.node, len(report.node.gpus)
     names = ", ".join(f"{gpu.name} (driver {gpu.driver})" for gpu in node.gpus) or "no GPU"
     seen = f"{node.cpu}, {node.num_cpus} cores; {names}; Ray offers {report.ray_cpus:g} CPUs, {report.ray_gpus:g} GPUs"
-    ok: bool | None = True
-    mend = None
     if report.torch_gpus < num_gpus:
-        ok, seen = False, f"{seen}; torch can use {report.torch_gpus} of them"
         mend = f"on {node.name}: nvidia-smi; then a driver for the CUDA version of torch, or torch for the driver's"
-    elif report.ray_gpus != report.torch_gpus:
-        ok, seen = None, f"{seen}, but torch sees {report.torch_gpus}"
+        return Check("devices", node.name, False, f"{seen}; torch can use {report.torch_gpus} of them", mend)
+    if report.ray_gpus != report.torch_gpus:
         mend = f"on {node.name}: ray stop && ray start --num-gpus={report.torch_gpus} …"
-    return Check(name="devices", node=node.name, ok=ok, seen=seen, mend=mend)
+        return Check("devices", node.name, None, f"{seen}, but torch sees {report.torch_gpus}", mend)
+    return Check("devices", node.name, True, seen)
 
 
-def check_precision(report: NodeReport) -> Check:
-    """Whether a node that trains has bf16 in hardware."""
-    if not report.ray_cpus and not report.ray_gpus:
-        return Check(name="bf16", node=report.node.name, ok=True, seen="trains nothing")
-    if report.precision == "bf16":
-        return Check(name="bf16", node=report.node.name, ok=True, seen="in hardware")
-    seen = "not in hardware: emulated, it is many times slower than fp32"
-    return Check(name="bf16", node=report.node.name, ok=None, seen=seen, mend="--precision fp32")
-
-
-def check_shared_memory(report: NodeReport) -> Check:
-    """Whether the shared memory holds the images."""
-    size = report.shared_memory_bytes
-    ok = None if size is not None and size < LOW_SHARED_MEMORY_BYTES else True
-    seen = "no limit of its own" if size is None else f"{size / 1e9:.1f} GB"
-    mend = None if ok else "docker run --shm-size=4g …; on Kubernetes an emptyDir of medium Memory at /dev/shm"
-    return Check(name="shared memory", node=report.node.name, ok=ok, seen=seen, mend=mend)
-
-
-def check_open_files(report: NodeReport) -> Check:
-    """Whether a process may open as many files as Ray needs."""
-    limit = report.max_open_files
-    ok = None if limit is not None and limit < LOW_OPEN_FILES else True
-    seen = "no limit" if limit is None else f"at most {limit}"
-    mend = None if ok else f"on {report.node.name}: ray stop && ulimit -n 65536 && ray start …"
-    return Check(name="open files", node=report.node.name, ok=ok, seen=seen, mend=mend)
+def _warning(name: str, node: str, is_low: bool, seen: str, mend: str) -> Check:
+    """A check that at worst makes a run slow."""
+    return Check(name, node, None if is_low else True, seen, mend if is_low else None)
 
 
 def _storage(node: str, checkpoints: str | None, problem: str | None) -> Check:
-    seen = problem or f"{checkpoints}: written and read back"
     mend = "--checkpoints with a folder that all nodes share, or s3://BUCKET/FOLDER" if problem else None
-    return Check(name="checkpoints", node=node, ok=problem is None, seen=seen, mend=mend)
+    return Check("checkpoints", node, problem is None, problem or f"{checkpoints}: written and read back", mend)
 
 
 def _free_space(name: str, node: str, folder: str, free_bytes: int, mend: str) -> Check:
-    low = free_bytes < LOW_DISK_BYTES
-    seen = f"{folder}: {free_bytes / 1e9:.1f} GB free"
-    return Check(name=name, node=node, ok=None if low else True, seen=seen, mend=mend if low else None)
+    return _warning(name, node, free_bytes < LOW_DISK_BYTES, f"{folder}: {free_bytes / 1e9:.1f} GB free", mend)
 
 
 def _install(python: str) -> str:
     return f"{python} -m pip install -r requirements.lock && {python} -m pip install --no-deps -e ."
-
-
-def _minor(version: str) -> str:
-    return version.rpartition(".")[0]

@@ -17,7 +17,7 @@ STOPPING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(s
 
 
 class _Stop:
-    """A handler that ends the program in its own way.
+    """A signal handler that raises `KeyboardInterrupt`.
 
     Attributes:
         requested: Whether it was called. What it raises can be lost where it strikes: in code that runs while an object
@@ -50,7 +50,7 @@ class Interruption:
     stop: _Stop | None = None
 
     def check(self) -> None:
-        """Ends a run that was to end at once, and has missed it.
+        """Raises `KeyboardInterrupt` again if an earlier one was lost.
 
         Raises:
             KeyboardInterrupt: It was.
@@ -115,7 +115,7 @@ def stop_main_thread() -> None:
 
 
 def _leave_terminal() -> None:
-    """Writes to a terminal that is gone would fail, and hide why the run ends."""
+    """Redirects what would be written to a closed terminal, where an error would hide why the run ends."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         try:

@@ -3,22 +3,19 @@
 import os
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import ray
 from ray import tune
 from ray.exceptions import RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from cifar_models.config import TRAINING_VERSION
 from cifar_models.data import Dataset
 from grid.errors import LostClusterError
 from grid.execution.checkpoints import CheckpointStore, StorageError
 from grid.execution.interrupt import interruptible
-from grid.execution.memory_kills import MemoryKills, have_risen
+from grid.execution.lost_trials import MAX_WORKER_LOSSES, record_lost
 from grid.execution.nodes import node_reports
+from grid.execution.own_ray import tune_takes_ready_workers, wait_for_workers
 from grid.execution.progress import ProgressDisplay
 from grid.execution.ray_cluster import (
     alive_nodes,
@@ -27,16 +24,12 @@ from grid.execution.ray_cluster import (
     num_pending_trials,
     ray_cluster,
 )
+from grid.execution.recorder import start_recorder
 from grid.execution.resources import Resources
 from grid.execution.schedule import Job, Schedule
-from grid.execution.trial import Recorder, run_trial
 from grid.execution.tuning import InterruptibleFIFO, RunWatcher, ScheduleSearcher, Silence, name_trial
-from grid.records.ledger import Ledger, TrialRecord
+from grid.records.ledger import Ledger
 from grid.records.lock import Fence
-from grid.records.status import Status
-
-MAX_WORKER_LOSSES = 2
-"""Times a trial is started again after its process or node was lost; its own errors are never retried in a run."""
 
 
 def train_all(
@@ -49,7 +42,7 @@ def train_all(
     keep_weights: bool = False,
     fence: Fence | None = None,
 ) -> bool:
-    """Trains what a schedule hands out, on the Ray cluster that there is or on one started here for the time being.
+    """Trains all jobs of a schedule, on an existing Ray cluster or on one that is started for this run.
 
     Args:
         schedule: What to train, and in which order.
@@ -75,9 +68,9 @@ def train_all(
         resources = prepare(resources, store)
         watcher = RunWatcher(schedule, display, interruption, partial(record_lost, ledger, dataset.fingerprint))
         trainable = tune.with_parameters(
-            run_trial,
+            train_trial,
             dataset=dataset,
-            recorder=_start_recorder(ledger, fence),
+            recorder=start_recorder(ledger, fence),
             store=store,
             resources=resources,
             keep_weights=keep_weights,
@@ -96,8 +89,15 @@ def train_all(
     return not interruption.requested
 
 
+def train_trial(tune_config: dict[str, Job], **given: Any) -> None:
+    """What Tune starts on a worker; `run_trial` has the arguments. Only workers import torch, which takes seconds."""
+    from grid.execution.trial import run_trial
+
+    run_trial(tune_config, **given)
+
+
 def prepare(resources: Resources, store: CheckpointStore) -> Resources:
-    """Checks on the cluster what would otherwise go wrong hours later, and sets how many trials wait in Tune.
+    """Checks the cluster before the first trial starts, and sets how many trials wait in Tune.
 
     Returns:
         The resources with the GPUs that a trial has on this cluster, unless the user chose.
@@ -112,6 +112,7 @@ def prepare(resources: Resources, store: CheckpointStore) -> Resources:
         check_a_trial_fits(nodes, share)
     if resources.checkpoints is not None:
         check_storage(store)
+    wait_for_workers()
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(num_pending_trials(nodes, shares))
     return resources
 
@@ -128,50 +129,6 @@ def check_storage(store: CheckpointStore) -> None:
             raise StorageError(f"node {node}: {problem}")
 
 
-def explain_loss(error: str, before: MemoryKills | None) -> tuple[Status, str]:
-    """How a trial ended whose process is gone, and one line that says why.
-
-    Args:
-        error: What Ray said. Of an exception its last line tells, as in any traceback; of a lost process or node the
-            first one does, and whether the kernel killed it Ray can only guess.
-        before: The count of the kernel's kills that the trial had read last; None if it never came to that.
-    """
-    lines = [line.strip() for line in error.splitlines() if line.strip()]
-    tries = f"(tried {MAX_WORKER_LOSSES + 1} times)"
-    if "low on memory" in error:
-        return "out_of_memory", f"{lines[0]} {tries}"
-    if any(line.startswith("File ") for line in lines):
-        return "error", f"{lines[-1]} {tries}"
-    if before is not None and have_risen(before):
-        return "out_of_memory", (
-            f"the kernel killed it because memory ran out on {before.host} {tries}: give it more memory, run fewer "
-            "trials at once (--max-trials-at-once), or make the network or the batch smaller"
-        )
-    return "error", f"{lines[0]} {tries}"
-
-
-def record_lost(
-    ledger: Ledger, data_fingerprint: str, job: Job, error: str, memory_kills: MemoryKills | None
-) -> Status:
-    """Commits a trial that could not do so itself, because its process was gone; returns its status."""
-    status, reason = explain_loss(error, memory_kills)
-    ledger.commit(
-        TrialRecord(
-            fingerprint=job.fingerprint,
-            status=status,
-            reason=reason,
-            traceback=error if status == "error" else None,  # of memory Ray lists every program of the machine
-            config=job.config,
-            data_fingerprint=data_fingerprint,
-            training_version=TRAINING_VERSION,
-            started=datetime.now(UTC).isoformat(),
-            wall_s=0.0,
-            machine="unknown",
-        )
-    )
-    return status
-
-
 def run_tune(
     trainable: Callable[..., None], resources: Resources, searcher: ScheduleSearcher, watcher: RunWatcher
 ) -> None:
@@ -181,7 +138,7 @@ def run_tune(
         share = resources.share(tune_config["job"].config.model.architecture)
         return tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}])
 
-    with tempfile.TemporaryDirectory(prefix="cifar-grid-tune-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="cifar-grid-tune-") as scratch, tune_takes_ready_workers():
         tune.Tuner(
             tune.with_resources(trainable, place_of),
             tune_config=tune.TuneConfig(
@@ -201,10 +158,3 @@ def run_tune(
                 failure_config=tune.FailureConfig(max_failures=MAX_WORKER_LOSSES),
             ),
         ).fit()
-
-
-def _start_recorder(ledger: Ledger, fence: Fence | None) -> Any:
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    # killed, it starts again, and what it was told is told again: to commit a trial twice changes nothing
-    options = {"num_cpus": 0, "scheduling_strategy": here, "max_restarts": -1, "max_task_retries": -1}
-    return ray.remote(Recorder).options(**options).remote(Ledger(ledger.files.absolute()), fence)

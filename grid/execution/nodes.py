@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import platform
+import re
 import resource
 import shutil
 import subprocess
@@ -15,14 +16,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import ray
-import torch
 from fsspec.core import url_to_fs
 from ray.exceptions import GetTimeoutError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cifar_models.config import Frozen
-from cifar_models.device import default_device, describe, native_precision
 from grid.execution.checkpoints import CheckpointStore, StorageError
+from grid.execution.own_ray import is_own_cluster
 from grid.execution.ray_cluster import alive_nodes
 from grid.records.manifest import Gpu, Node, package_versions
 
@@ -30,6 +30,7 @@ ANSWER_S = 120.0
 """Seconds after which a node that has not answered is taken for broken; a new worker imports torch first."""
 
 SHARED_MEMORY = Path("/dev/shm")
+PROCESSORS = Path("/proc/cpuinfo")
 
 
 class NodeReport(Frozen):
@@ -66,6 +67,8 @@ class NodeReport(Frozen):
 
 def node_facts() -> list[Node]:
     """The hardware of every node that answers; Ray has to be connected."""
+    if is_own_cluster():  # then nobody has to be asked
+        return [describe_node(_name(node), node["Resources"]) for node in alive_nodes()]
     return [answer for answer in _ask(describe_node).values() if isinstance(answer, Node)]
 
 
@@ -83,13 +86,21 @@ def describe_node(name: str, resources: dict[str, float]) -> Node:
     """The hardware of the machine that this runs on; no memory of a GPU is taken for it."""
     return Node(
         name=name,
-        cpu=describe(torch.device("cpu")),
+        cpu=processor_name(),
         num_cpus=os.cpu_count() or 1,
         memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         gpus=list_gpus(),
         system=platform.platform(),
         python=platform.python_version(),
     )
+
+
+def processor_name() -> str:
+    """The name of this machine's processor, as its system tells it."""
+    with contextlib.suppress(OSError):
+        if found := re.search(r"^model name\s*: (.+)$", PROCESSORS.read_text(errors="replace"), re.MULTILINE):
+            return found[1].strip()
+    return platform.processor() or platform.machine()
 
 
 def examine_node(
@@ -103,6 +114,10 @@ def examine_node(
         store: Where checkpoints are to be kept, if that was chosen.
         probe: What the driver left there, if it could.
     """
+    import torch
+
+    from cifar_models.device import default_device, native_precision
+
     temporary = ray.get_runtime_context().get_temp_dir()
     open_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return NodeReport(
@@ -165,12 +180,17 @@ def storage_problem(store: CheckpointStore, probe: str | None) -> str | None:
     return None
 
 
+def _name(node: dict[str, Any]) -> str:
+    """What to call one of Ray's nodes."""
+    return f"{node['NodeManagerHostname']} {node['NodeID'][:6]}"
+
+
 def _ask(function: Callable[..., Any], *arguments: object) -> dict[str, Any]:
-    """What a function returns on every node, by the node's name; a line of text where it could not run."""
+    """Runs a function on every node; returns its results by the node's name, or a line that says what went wrong."""
     ask = ray.remote(num_cpus=0, max_retries=0)(function)
     asked = {}
     for node in alive_nodes():
-        name = f"{node['NodeManagerHostname']} {node['NodeID'][:6]}"
+        name = _name(node)
         pinned = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         asked[name] = ask.options(scheduling_strategy=pinned).remote(name, node["Resources"], *arguments)
     ray.wait(list(asked.values()), num_returns=len(asked), timeout=ANSWER_S)

@@ -1,5 +1,7 @@
 """The Ray cluster of a run: connecting to it, and what is checked there before the first trial starts."""
 
+import contextlib
+import ctypes
 import logging
 import os
 import re
@@ -16,8 +18,9 @@ import yaml
 from ray._private.services import get_ray_address_from_environment
 from ray.exceptions import RayError
 
-from cifar_models.device import WORKER_ENVIRONMENT
+from cifar_models.environment import WORKER_ENVIRONMENT
 from grid.errors import UserError
+from grid.execution import own_ray
 from grid.execution.resources import Share
 
 AUTOSCALING_CONFIG = Path("~/ray_bootstrap_config.yaml").expanduser()
@@ -33,9 +36,15 @@ HTTP2_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 
 """What a client of gRPC says first, and an empty frame of settings. Source: RFC 9113, 3.4."""
 
 
+ctypes.pythonapi.PyOS_getsig.restype = ctypes.c_void_p
+ctypes.pythonapi.PyOS_getsig.argtypes = (ctypes.c_int,)
+ctypes.pythonapi.PyOS_setsig.restype = ctypes.c_void_p
+ctypes.pythonapi.PyOS_setsig.argtypes = (ctypes.c_int, ctypes.c_void_p)
+
+
 @contextmanager
 def ray_cluster() -> Iterator[None]:
-    """Connects to the cluster of this node or of RAY_ADDRESS, or starts one here for the time being.
+    """Connects to the cluster of this node or of RAY_ADDRESS, or starts one here that ends with this.
 
     Inside another of its kind it changes nothing.
 
@@ -57,10 +66,11 @@ def ray_cluster() -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+        own_ray.forget_workers()
 
 
 def cluster_address() -> str | None:
-    """Where a cluster is said to be: by RAY_ADDRESS, or by what `ray start` noted here; None to start one here.
+    """Returns the address of a cluster, from RAY_ADDRESS or from `ray start` on this node; None to start one here.
 
     Raises:
         UserError: RAY_ADDRESS is no address, or `auto` while no cluster runs here.
@@ -123,14 +133,18 @@ def _connect(address: str | None) -> None:
         UserError: Ray can't be used, with what it says of it.
         KeyboardInterrupt: SIGTERM came, which Ray takes for itself while it starts.
     """
-    handler = signal.getsignal(signal.SIGTERM)
+    handler, handler_in_c = signal.getsignal(signal.SIGTERM), ctypes.pythonapi.PyOS_getsig(signal.SIGTERM)
+    # the workers of a Ray of one's own have its environment, and so are those that it starts in advance
+    environment = {"env_vars": WORKER_ENVIRONMENT} if address is not None else None
     try:
-        ray.init(
-            runtime_env={"env_vars": WORKER_ENVIRONMENT},
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            include_dashboard=False,
-        )
+        with own_ray.started_here() if address is None else contextlib.nullcontext():
+            ray.init(
+                runtime_env=environment,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                include_dashboard=False,
+                _system_config=own_ray.SETTINGS if address is None else None,
+            )
     except SystemExit:
         raise KeyboardInterrupt from None
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
@@ -138,6 +152,8 @@ def _connect(address: str | None) -> None:
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
+        else:  # Python sets its own only in the main thread, and Ray's would abort the run
+            ctypes.pythonapi.PyOS_setsig(signal.SIGTERM, handler_in_c)
 
 
 def _explain(error: Exception, address: str | None) -> str:

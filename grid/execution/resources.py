@@ -11,7 +11,7 @@ from cifar_models.config import Architecture, Frozen
 
 
 def expand_home(path: Path) -> Path:
-    """What `~` stands for, which a shell leaves alone inside quotes and after `=`."""
+    """Replaces `~` by the home folder, which a shell does not do inside quotes and after `=`."""
     return Path(os.path.expanduser(path))
 
 
@@ -97,13 +97,8 @@ class Resources(Storage):
     weights_dir: Annotated[Path, AfterValidator(lambda path: expand_home(path).resolve())] | None = None
     checkpoint_interval_s: Annotated[float, Parameter(parse=False)] = 60.0
 
-    @property
-    def on_gpu(self) -> bool | None:
-        """Whether trials run on GPUs; None if that hangs on the machine."""
-        return None if self.gpus is None else self.gpus > 0
-
     def settled(self, has_gpus: bool) -> "Resources":
-        """The same with a number of GPUs: one a trial where there are any, unless the user chose.
+        """Returns the same with a number of GPUs: the user's choice, else one a trial where there are any.
 
         Args:
             has_gpus: Whether there are any where the trials run.

@@ -22,32 +22,8 @@ from grid.execution.checkpoints import CheckpointStore, StorageError
 from grid.execution.memory_kills import memory_kills_here
 from grid.execution.resources import Resources
 from grid.execution.schedule import Job
-from grid.records.ledger import Ledger, TrialRecord
-from grid.records.lock import Fence
+from grid.records.ledger import TrialRecord
 from grid.records.status import SETTLED, Status
-
-
-class Recorder:
-    """The only writer of the ledger during a run. It lives on the node that has the results folder.
-
-    It goes on while its driver is paused, and so asks itself whether the folder is still theirs.
-    """
-
-    def __init__(self, ledger: Ledger, fence: Fence | None) -> None:
-        self.ledger = ledger
-        self.fence = fence
-
-    def commit(self, record: TrialRecord, test: TestRecord | None, weights: bytes | None) -> None:
-        """Writes a trial, and its final weights if they are to be kept; once this returns, it is finished for good.
-
-        Raises:
-            OSError: It can't be written, or another run took over the folder.
-        """
-        if self.fence is not None:
-            self.fence.check()
-        self.ledger.commit(record, test)
-        if weights is not None:
-            self.ledger.add_weights(record.fingerprint, weights)
 
 
 @dataclass
@@ -145,7 +121,11 @@ def run_trial(
         progress.traceback = traceback.format_exc()
     wall_s = progress.earlier_s + time.perf_counter() - clock
     record = make_record(job, dataset.fingerprint, progress, started, wall_s)
-    report = {"status": progress.status, "val_acc": [epoch.val_acc for epoch in progress.epochs]}
+    report = {
+        "status": progress.status,
+        "reason": progress.reason,
+        "val_acc": [epoch.val_acc for epoch in progress.epochs],
+    }
     try:
         ray.get(recorder.commit.remote(record, progress.test, progress.weights))
     except OSError as error:  # what Ray raises for the recorder's OSError is one, too

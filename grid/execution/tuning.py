@@ -24,7 +24,7 @@ FAILURE_HEADING = re.compile(r"^Failure # \d+ \(occurred at .*\)\n", re.MULTILIN
 
 
 class _NotSaved:
-    """Tune pickles what it is given, for a restore that is never used here."""
+    """Is pickled without its content: Tune saves what it is given for a restore that is never used here."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -89,7 +89,7 @@ class RunWatcher(_NotSaved, tune.Callback):
         display: Shows it.
         interruption: Whether the user asked for the end.
         record_lost: Commits a trial whose process was lost for the last time, given what Ray said of it, and the count
-            of the kernel's kills that it had read last.
+            of the kernel's kills that it had read last; returns its status and why.
         memory_kills: The last such count of each trial, by its fingerprint.
         storage_problems: Why checkpoints could not be kept, by the fingerprint of the trial.
         ledger_problem: Why a trial could not be committed.
@@ -100,7 +100,7 @@ class RunWatcher(_NotSaved, tune.Callback):
         schedule: Schedule,
         display: ProgressDisplay,
         interruption: Interruption,
-        record_lost: Callable[[Job, str, MemoryKills | None], Status],
+        record_lost: Callable[[Job, str, MemoryKills | None], tuple[Status, str]],
     ) -> None:
         self.schedule = schedule
         self.display = display
@@ -134,20 +134,21 @@ class RunWatcher(_NotSaved, tune.Callback):
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial ended by itself, or was dropped before it started."""
         if "status" in trial.last_result:
-            self._ended(job_of(trial), trial.last_result["status"], trial.last_result["val_acc"])
+            told = trial.last_result
+            self._ended(job_of(trial), told["status"], told.get("reason"), told["val_acc"])
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial's process was lost for the last time."""
         job = job_of(trial)
         try:
-            status = self.record_lost(job, loss_of(trial), self.memory_kills.get(job.fingerprint))
+            status, reason = self.record_lost(job, loss_of(trial), self.memory_kills.get(job.fingerprint))
         except OSError as error:
             self.ledger_problem = str(error)
         else:
-            self._ended(job, status, (trial.last_result or {}).get("val_acc", ()))
+            self._ended(job, status, reason, (trial.last_result or {}).get("val_acc", ()))
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Tune went once around its loop.
+        """Tune has finished an iteration of its loop.
 
         Raises:
             OSError: A trial could not be committed, and so none that is still running could be.
@@ -163,13 +164,13 @@ class RunWatcher(_NotSaved, tune.Callback):
         self.display.update()
 
     def say_problems(self) -> None:
-        """Says once, at the end of a run, what did not keep it from going on."""
+        """Reports problems that did not stop the run, once, at its end."""
         if self.storage_problems:
             num_trials, problem = len(self.storage_problems), next(iter(self.storage_problems.values()))
             self.display.say(f"{num_trials} trials were trained without a checkpoint: {problem}")
 
-    def _ended(self, job: Job, status: Status, val_acc: Sequence[float]) -> None:
-        self.display.state.trial_ended(job.fingerprint, status)
+    def _ended(self, job: Job, status: Status, reason: str | None, val_acc: Sequence[float]) -> None:
+        self.display.trial_ended(job.fingerprint, status, reason)
         self.schedule.job_ended(job.fingerprint, status, val_acc)
 
 

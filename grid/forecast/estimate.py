@@ -1,4 +1,4 @@
-"""What a run takes, from how fast trials of each kind are: wall time, GPU hours, bytes. Pure, without torch or Ray."""
+"""What a run takes, from how fast each workload is: wall time, GPU hours, bytes. Pure, without torch or Ray."""
 
 import heapq
 from collections import Counter
@@ -9,7 +9,7 @@ from rich.filesize import decimal
 
 from cifar_models.config import DataConfig, Frozen, TrainConfig
 from grid.execution.resources import Share
-from grid.forecast.speeds import ImageCounts, Range, Speed, kind_of, total, trial_s
+from grid.forecast.speeds import ImageCounts, Range, Speed, total, trial_s, workload_of
 from grid.formats import duration, number, plural
 
 HOUR_S = 3600.0
@@ -87,13 +87,13 @@ def estimate(
     Args:
         works: The trials.
         images: Sizes of the data of each.
-        speeds: By kind; for a kind that could not be timed, why.
-        sizes: By kind; one that is missing counts for nothing.
+        speeds: By workload; for one that could not be timed, why.
+        sizes: By workload; one that is missing counts for nothing.
         capacity: What there is to train on.
     """
     timed, unknown = [], Counter[str]()
     for work in works:
-        speed = speeds.get(kind_of(work.config), "not timed")
+        speed = speeds.get(workload_of(work.config), "not timed")
         if isinstance(speed, str):
             unknown[speed] += 1
             continue
@@ -112,14 +112,14 @@ def estimate(
         gpu_s=total(seconds.scaled(work.share.gpus) for work, seconds in timed),
         checkpoint_bytes=sum(sorted(checkpoints)[-at_once:]) if works else 0,
         weights_bytes=sum(
-            sizes[kind].weights * FLOAT_BYTES for work in works if (kind := kind_of(work.config)) in sizes
+            sizes[workload].weights * FLOAT_BYTES for work in works if (workload := workload_of(work.config)) in sizes
         ),
     )
 
 
 def checkpoint_bytes(config: TrainConfig, sizes: Mapping[TrainConfig, Size]) -> int:
     """Bytes of a trial's checkpoint: its weights, and what the optimizer keeps of them."""
-    size = sizes.get(kind_of(config), Size(weights=0, states=0))
+    size = sizes.get(workload_of(config), Size(weights=0, states=0))
     return FLOAT_BYTES * (size.weights + size.states)
 
 

@@ -1,4 +1,4 @@
-"""What it takes to train on this machine: known of trials that ran here, and timed for kinds of trials that did not."""
+"""What it takes to train on this machine: known of workloads that ran here, and timed for those that did not."""
 
 import os
 from collections.abc import Sequence
@@ -11,12 +11,12 @@ from cifar_models.device import default_device, describe
 from grid.execution.resources import Resources
 from grid.forecast.calibration import calibrate, measure_sizes
 from grid.forecast.estimate import Capacity, Estimate, Work, estimate
-from grid.forecast.speeds import ImageCounts, kind_of, speeds_of_trained
+from grid.forecast.speeds import ImageCounts, speeds_of_trained, workload_of
 from grid.records.ledger import Ledger
 
 
 def forecast(configs: Sequence[TrainConfig], dataset: Dataset, ledger: Ledger, resources: Resources) -> Estimate:
-    """What it takes to train some configurations in this order; times some steps of each kind that is not known yet.
+    """What it takes to train some configurations in this order; times some steps of workloads that are not known yet.
 
     Args:
         configs: At least one.
@@ -27,16 +27,16 @@ def forecast(configs: Sequence[TrainConfig], dataset: Dataset, ledger: Ledger, r
     resources = settled_here(resources)
     on_gpu = bool(resources.gpus)
     works = [Work(config, resources.share(config.model.architecture)) for config in configs]
-    kinds = list(dict.fromkeys(kind_of(config) for config in configs))
+    workloads = list(dict.fromkeys(workload_of(config) for config in configs))
     images = {data: _count(dataset, data) for data in dict.fromkeys(config.data for config in configs)}
     known = speeds_of_trained(ledger.read(ledger.fingerprints()).values(), describe(default_device()), images)
     num_cpus = os.cpu_count() or 1
     at_once = max(1, min(int(num_cpus / max(share.cpus for _, share in works)), len(configs)))
-    new = [kind for kind in kinds if kind not in known]
+    new = [workload for workload in workloads if workload not in known]
     timed = calibrate(new, works[0].share.num_threads, at_once, on_gpu=on_gpu)
     num_gpus = torch.cuda.device_count() if on_gpu else 0
     capacity = Capacity(cpus=num_cpus, gpus=num_gpus, max_trials=resources.max_trials)
-    return estimate(works, images, timed | known, measure_sizes(kinds), capacity)
+    return estimate(works, images, timed | known, measure_sizes(workloads), capacity)
 
 
 def settled_here(resources: Resources) -> Resources:

@@ -1,34 +1,30 @@
-"""How fast trials of each kind are: what was measured of those that were trained before, and what follows for others.
+"""How fast configurations train: measured of those that were trained here before, and what follows for a whole trial.
 
-A kind of trial is a `TrainConfig` in which all that does not change the time of an image has one and the same value.
-Seconds are ranges, from how they come out where trials have their processors to themselves to how they come out on the
-machine as it is. Neither torch nor Ray.
+A *workload* is a `TrainConfig` in which every field that does not change the time of an image has one fixed value, so
+that configurations with the same workload take the same time. Times are ranges, from how long something takes where a
+trial has its processors to itself to how long it takes on the machine as busy as it is. Neither torch nor Ray.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from cifar_models.config import (
-    AugmentationConfig,
-    DataConfig,
-    Frozen,
-    ModelConfig,
-    OptimizerConfig,
-    PublishedConfig,
-    TrainConfig,
-)
+from cifar_models.config import AugmentationConfig, DataConfig, Frozen, OptimizerConfig, PublishedConfig, TrainConfig
 from grid.records.ledger import TrialRecord
 
 
 class Range(NamedTuple):
-    """Between what and what a figure is."""
+    """A quantity of which only a lower and an upper end are known."""
 
     low: float
     high: float
 
     def scaled(self, factor: float) -> "Range":
-        """Both ends so many times as large."""
+        """Both ends multiplied."""
         return Range(self.low * factor, self.high * factor)
+
+    def beside(self, other: "Range") -> "Range":
+        """The smallest range that holds both."""
+        return Range(min(self.low, other.low), max(self.high, other.high))
 
 
 EVALUATION = 1 / 3
@@ -47,23 +43,26 @@ class ImageCounts(Frozen):
 
 
 class Speed(Frozen):
-    """Seconds an image.
-
-    Attributes:
-        train_s: A sample of a training step.
-        eval_s: An image that is evaluated.
-    """
+    """Seconds an image: of a training step, and of an evaluation."""
 
     train_s: Range
     eval_s: Range
 
+    def beside(self, other: "Speed") -> "Speed":
+        """The smallest ranges that hold both speeds."""
+        return Speed(train_s=self.train_s.beside(other.train_s), eval_s=self.eval_s.beside(other.eval_s))
 
-def kind_of(config: TrainConfig) -> TrainConfig:
-    """The kind of a trial; an image takes the same time in all of a kind."""
-    augmentation, optimizer = config.augmentation, config.optimizer
+
+def workload_of(config: TrainConfig) -> TrainConfig:
+    """The workload of a configuration."""
+    model, augmentation, optimizer = config.model, config.augmentation, config.optimizer
+    if not isinstance(model, PublishedConfig):
+        model = model.model_copy(update={"dropout": 0.1 if model.dropout > 0 else 0.0, "negative_slope": 0.01})
+    elif model.trainable == "all":  # to train the last layer alone needs weights to start from
+        model = model.model_copy(update={"weights": "none"})
     moves = augmentation.rotation > 0 or augmentation.flip > 0 or augmentation.crop_padding > 0
     return TrainConfig(
-        model=_kind_of_model(config.model),
+        model=model,
         augmentation=AugmentationConfig(color_jitter=float(augmentation.color_jitter > 0), flip=float(moves)),
         optimizer=OptimizerConfig(
             name=optimizer.name,
@@ -76,14 +75,8 @@ def kind_of(config: TrainConfig) -> TrainConfig:
     )
 
 
-def _kind_of_model(model: ModelConfig) -> ModelConfig:
-    if isinstance(model, PublishedConfig):  # without weights to start from, a network can't train its last layer only
-        return model.model_copy(update={"weights": "none"}) if model.trainable == "all" else model
-    return model.model_copy(update={"dropout": 0.1 if model.dropout > 0 else 0.0, "negative_slope": 0.01})
-
-
 def num_samples(config: TrainConfig, images: ImageCounts) -> int:
-    """Samples of an epoch's training steps."""
+    """Images in the training steps of an epoch; the last, incomplete batch is left out."""
     samples = images.train * (2 if config.augmentation.mode == "added" else 1)
     return samples // config.batch_size * config.batch_size
 
@@ -102,12 +95,12 @@ def trial_s(config: TrainConfig, images: ImageCounts, speed: Speed) -> Range:
 def speeds_of_trained(
     records: Iterable[TrialRecord], machine: str, images: Mapping[DataConfig, ImageCounts]
 ) -> dict[TrainConfig, Speed]:
-    """Speeds of the kinds that were trained before, on the same images and hardware.
+    """Speed of every workload that was trained before on the same hardware and as many images.
 
     Args:
-        records: Trials, whatever they are of.
+        records: Trials of any machine and data.
         machine: The hardware, as records name it.
-        images: Sizes of the data that counts.
+        images: The data that counts, with its sizes.
     """
     found: dict[TrainConfig, list[float]] = {}
     for record in records:
@@ -116,23 +109,15 @@ def speeds_of_trained(
             continue
         seconds = sum(epoch.wall_s for epoch in record.epochs) / len(record.epochs)
         per_sample = seconds / (num_samples(record.config, counts) + EVALUATION * counts.val)
-        found.setdefault(kind_of(record.config), []).append(per_sample)
-    return {kind: _speed(spread(seconds)) for kind, seconds in found.items()}
-
-
-def _speed(train_s: Range) -> Speed:
-    return Speed(train_s=train_s, eval_s=train_s.scaled(EVALUATION))
+        found.setdefault(workload_of(record.config), []).append(per_sample)
+    train_s = {workload: spread(seconds) for workload, seconds in found.items()}
+    return {workload: Speed(train_s=each, eval_s=each.scaled(EVALUATION)) for workload, each in train_s.items()}
 
 
 def total(ranges: Iterable[Range]) -> Range:
     """The range of a sum."""
     ranges = list(ranges)
     return Range(sum(each.low for each in ranges), sum(each.high for each in ranges))
-
-
-def hull(one: Range, other: Range) -> Range:
-    """The smallest range that holds both."""
-    return Range(min(one.low, other.low), max(one.high, other.high))
 
 
 def spread(seconds: Sequence[float]) -> Range:

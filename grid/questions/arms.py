@@ -2,13 +2,30 @@
 
 import json
 from collections import Counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from cifar_models.config import TrainConfig
-from grid.questions.cells import Cell
 from grid.questions.fields import field_value, has_field
 from grid.questions.question import SourcedQuestion
 from grid.questions.study import Arm, Axis
+
+
+class Cell(NamedTuple):
+    """One combination of settings that a block of a question's `cells` stands for; equal ones become one arm.
+
+    Attributes:
+        label: What the user calls the block.
+        changed: The fields that the block sets.
+        named: Those that the arm's name has to mention.
+        is_base: Whether others are this one with a single field changed.
+        config: The complete configuration.
+    """
+
+    label: str | None
+    changed: list[str]
+    named: list[str]
+    is_base: bool
+    config: TrainConfig
 
 
 def make_arms(question: SourcedQuestion, cells: list[Cell]) -> tuple[tuple[Axis, ...], tuple[Arm, ...]]:
@@ -24,38 +41,30 @@ def make_arms(question: SourcedQuestion, cells: list[Cell]) -> tuple[tuple[Axis,
     for field in question.question.axes:
         if field not in fields:
             raise question.source.error(("axes", field), f"axes: {field!r} is varied by no cell")
-    axes = _telling_axes([_make_axis(question, field, list(unique)) for field in fields], list(unique))
-    labels = [_labels(same, config, axes, None) for config, same in unique.items()]
+    values = [{field: field_value(config, field) for field in fields} for config in unique]
+    axes = [_make_axis(question, field, [each[field] for each in values]) for field in _telling(fields, values)]
+    labels = [_labels(question, same, axes, None) for same in unique.values()]
     if len(set(labels)) < len(labels):
-        labels = [_labels(same, config, axes, fields) for config, same in unique.items()]
-    arms = tuple(
-        Arm(label=label, values={field: field_value(config, field) for field in fields}, config=config)
-        for label, config in zip(_distinct(labels), unique, strict=True)
-    )
-    return tuple(axes), arms
+        labels = [_labels(question, same, axes, fields) for same in unique.values()]
+    arms = zip(_distinct(labels), values, unique, strict=True)
+    return tuple(axes), tuple(Arm(label=label, values=of, config=config) for label, of, config in arms)
 
 
-def _telling_axes(axes: list[Axis], configs: list[TrainConfig]) -> list[Axis]:
-    """Axes that say something that the ones before do not: not a field that is the same in all arms, or follows."""
-    telling: list[Axis] = []
-    for axis in axes:
-        values = _values(axis, configs)
-        # each value of an earlier axis goes with one value of this
-        earlier = [_values(other, configs) for other in telling]
-        follows = any(len(set(zip(other, values, strict=True))) == len(set(other)) for other in earlier)
-        if len(configs) == 1 or (len(set(values)) > 1 and not follows):
-            telling.append(axis)
-    return telling
+def _telling(fields: list[str], arms: list[dict[str, Any]]) -> list[str]:
+    """Fields that say something that the ones before do not: not one that is the same in all arms, or follows."""
+    telling: dict[str, list[str]] = {}
+    for field in fields:
+        values = [repr(arm[field]) for arm in arms]
+        # each value of an earlier field goes with one value of this
+        follows = any(len(set(zip(other, values, strict=True))) == len(set(other)) for other in telling.values())
+        if len(arms) == 1 or (len(set(values)) > 1 and not follows):
+            telling[field] = values
+    return [*telling]
 
 
-def _values(axis: Axis, configs: list[TrainConfig]) -> list[str]:
-    return [repr(field_value(config, axis.field)) for config in configs]
-
-
-def _make_axis(question: SourcedQuestion, field: str, configs: list[TrainConfig]) -> Axis:
+def _make_axis(question: SourcedQuestion, field: str, tried: list[Any]) -> Axis:
     spec = question.question.axes.get(field)
-    found = {repr(value): value for config in configs if (value := field_value(config, field)) is not None}
-    values = list(found.values())
+    values = list({repr(value): value for value in tried if value is not None}.values())
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         values.sort()
     return Axis(
@@ -66,21 +75,21 @@ def _make_axis(question: SourcedQuestion, field: str, configs: list[TrainConfig]
     )
 
 
-def _labels(cells: list[Cell], config: TrainConfig, axes: list[Axis], fields: list[str] | None) -> str:
+def _labels(question: SourcedQuestion, cells: list[Cell], axes: list[Axis], fields: list[str] | None) -> str:
     """The label of an arm; what users called it in each of its cells, if more than one has a label."""
     first = {cell.label: cell for cell in reversed(cells)}  # the first cell of each label
     named = [cell for cell in cells if cell.label and first[cell.label] is cell] or cells[:1]
-    return " = ".join(_label(cell, config, fields or cell.named, axes) for cell in named)
+    return " = ".join(_label(question, cell, fields or cell.named, axes) for cell in named)
 
 
-def _label(cell: Cell, config: TrainConfig, fields: list[str], axes: list[Axis]) -> str:
+def _label(question: SourcedQuestion, cell: Cell, fields: list[str], axes: list[Axis]) -> str:
     """The user's label, then what is varied within the block; or all that is varied."""
     parts = [cell.label] if cell.label else []
     for axis in axes:
-        value = field_value(config, axis.field)
-        if axis.field not in fields or not has_field(config, axis.field):
+        if axis.field not in fields or not has_field(cell.config, axis.field):
             continue
-        name = _name(cell.question, axis.field, value)
+        value = field_value(cell.config, axis.field)
+        name = _name(question, axis.field, value)
         bare = isinstance(value, str) or name != _yaml_scalar(value)
         label = axis.label.removeprefix(f"{cell.label} ")  # L2, alpha 0.1: not L2, L2 alpha 0.1
         parts.append(name if bare else f"{label} {name}")

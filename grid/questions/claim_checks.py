@@ -1,15 +1,18 @@
 """Refuses a claim that speaks of no arm, so that a slip of the pen is not taken for something that was never run."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
-from grid.questions.claims import BestClaim, Claim, Selector, best_arms, matching_arms, value_key
-from grid.questions.fields import Fields
+from grid.questions.claims import BestClaim, Selector
 from grid.questions.sourced_yaml import Location
-from grid.questions.study import Study
+from grid.questions.study import Study, best_arms, matching_arms, value_key
 
 MAX_NAMED = 12
 """Values or arms that a message lists."""
+
+Complain = Callable[..., Exception]
+"""Makes what is raised, of the side of a claim, a message, and the field if the message is about one."""
 
 
 def refuse_wrong_claims(study: Study, error: Callable[[Location, str], Exception], *, composed: bool) -> None:
@@ -26,65 +29,55 @@ def refuse_wrong_claims(study: Study, error: Callable[[Location, str], Exception
         Exception: A field is not varied, a value not tried, no arm matches, or two sides share an arm.
     """
     for index, claim in enumerate(study.claims):
-        _ClaimCheck(study, error, index, claim).refuse(composed=composed)
-
-
-class _ClaimCheck:
-    """One claim, and where it stands."""
-
-    def __init__(self, study: Study, error: Callable[[Location, str], Exception], index: int, claim: Claim) -> None:
-        self.study = study
-        self.error = error
-        self.claim = claim
-        self.here: Location = ("claims", index, claim.kind)
-
-    def refuse(self, *, composed: bool) -> None:
-        arms = {side: self._find(selector, side) for side, selector in self.claim.statement.selectors.items()}
-        if self.claim.best:
-            self._check_best(self.claim.best)
+        complain = partial(_complain, error, ("claims", index, claim.kind))
+        arms = {side: _find(study, side, selector, complain) for side, selector in claim.statement.selectors.items()}
+        if claim.best:
+            _check_best(study, claim.best, complain)
         shared = sorted(set(arms.get("arm", ())) & set(arms.get("than", ())))
         if shared and not composed:
-            raise self._error("than", f"{self.study.arms[shared[0]].label!r} is on both sides; a claim compares two")
+            raise complain("than", f"{study.arms[shared[0]].label!r} is on both sides; a claim compares two")
 
-    def _find(self, selector: Selector, side: str) -> tuple[int, ...]:
-        if not isinstance(selector, str):
-            self._check_fields(selector, side)
-        found = matching_arms(self.study, selector)
-        if not found and isinstance(selector, str):
-            labels = _listed(repr(arm.label) for arm in self.study.arms)
-            raise self._error(side, f"no arm is called {selector!r:.80}; arms are {labels}")
+
+def _complain(
+    error: Callable[[Location, str], Exception], claim: Location, side: str, message: str, field: str = ""
+) -> Exception:
+    return error((*claim, side, field), f"{'.'.join(map(str, (*claim, side)))}: {message}")
+
+
+def _find(study: Study, side: str, selector: Selector, complain: Complain) -> tuple[int, ...]:
+    """The arms on a side of a claim."""
+    found = matching_arms(study, selector)
+    if isinstance(selector, str):
         if not found:
-            raise self._error(side, "each of the values is tried, but no arm has all of them")
+            labels = _listed(repr(arm.label) for arm in study.arms)
+            raise complain(side, f"no arm is called {selector!r:.80}; arms are {labels}")
         return found
+    for field, wanted in selector.items():
+        _check_varied(study, side, field, complain)
+        tried = {value_key(arm.values[field]): arm.values[field] for arm in study.arms}
+        for value in wanted if isinstance(wanted, list) and value_key(wanted) not in tried else [wanted]:
+            if value_key(value) not in tried:
+                values = _listed_values(tried.values())
+                raise complain(side, f"{field} {value!r:.80} is not tried; tried are {values}", field)
+    if not found:
+        raise complain(side, "each of the values is tried, but no arm has all of them")
+    return found
 
-    def _check_best(self, best: BestClaim) -> None:
-        axis, value = best.axis, best.value
-        self._check_varied(axis, "axis")
-        mine, others = best_arms(self.study, best)
-        if not mine:
-            tried = _listed_values(self.study.arms[arm].values[axis] for arm in others)
-            raise self._error("value", f"{axis} {value!r:.80} is not tried among them; tried are {tried}")
-        if not others:
-            raise self._error("among", f"no other value of {axis} is left to compare with")
 
-    def _check_fields(self, fields: Fields, side: str) -> None:
-        for field, wanted in fields.items():
-            self._check_varied(field, side)
-            tried = {value_key(arm.values[field]): arm.values[field] for arm in self.study.arms}
-            choices = wanted if isinstance(wanted, list) and value_key(wanted) not in tried else [wanted]
-            for value in choices:
-                if value_key(value) not in tried:
-                    message = f"{field} {value!r:.80} is not tried; tried are {_listed_values(tried.values())}"
-                    raise self._error(side, message, field)
+def _check_best(study: Study, best: BestClaim, complain: Complain) -> None:
+    _check_varied(study, "axis", best.axis, complain)
+    mine, others = best_arms(study, best)
+    if not mine:
+        tried = _listed_values(study.arms[arm].values[best.axis] for arm in others)
+        raise complain("value", f"{best.axis} {best.value!r:.80} is not tried among them; tried are {tried}")
+    if not others:
+        raise complain("among", f"no other value of {best.axis} is left to compare with")
 
-    def _check_varied(self, field: str, side: str) -> None:
-        varied = self.study.arms[0].values
-        if field not in varied:
-            raise self._error(side, f"{field!r:.80} is varied by no cell; varied are {_listed(varied)}", field)
 
-    def _error(self, side: str, message: str, field: str = "") -> Exception:
-        location = (*self.here, side, field)
-        return self.error(location, f"{'.'.join(map(str, (*self.here, side)))}: {message}")
+def _check_varied(study: Study, side: str, field: str, complain: Complain) -> None:
+    varied = study.arms[0].values
+    if field not in varied:
+        raise complain(side, f"{field!r:.80} is varied by no cell; varied are {_listed(varied)}", field)
 
 
 def _listed_values(values: Iterable[Any]) -> str:

@@ -1,4 +1,4 @@
-"""What a source claims of a question's arms: data that is written before the runs, and the arms that it speaks of.
+"""What a source claims of a question's arms: data that is written before the runs.
 
 What an arm reaches and how well it fits depend on how long it was trained, and on which images. Such claims of the
 catalogue are judged at the report's own budget only; that one arm is better than another, at any.
@@ -12,16 +12,13 @@ moves with overfitting besides.
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from cifar_models.config import DatasetName, Frozen
-from grid.questions.fields import Fields, Name, Text, flat_fields, has_field
+from grid.questions.fields import Fields, Name, Text, flat_fields
 from grid.questions.measures import MEASURES, CurveName, FinalName
-
-if TYPE_CHECKING:
-    from grid.questions.study import Study  # a study holds its claims
 
 
 def _fields_or_label(selector: Any) -> Any:
@@ -37,16 +34,12 @@ Selector = Annotated[dict[str, Any] | str, BeforeValidator(_fields_or_label)]
 
 
 class Statement(Frozen):
-    """What a claim states; a subclass is a kind of claims, and `grid.analysis.hypotheses` says how each is tested."""
+    """What a claim states. Each kind of claims is a subclass; `grid.analysis.hypotheses` says how each is tested."""
 
     @property
     def selectors(self) -> dict[str, Selector]:
         """What names its arms, by the field that holds it."""
-        raise NotImplementedError
-
-    def arms(self, study: "Study") -> tuple[int, ...]:
-        """Indices of all arms that it speaks of."""
-        return tuple(arm for selector in self.selectors.values() for arm in matching_arms(study, selector))
+        return {side: getattr(self, side) for side in ("arm", "than", "among") if hasattr(self, side)}
 
 
 class OfEachArm(Statement):
@@ -57,11 +50,6 @@ class OfEachArm(Statement):
     """
 
     arm: Selector
-
-    @property
-    def selectors(self) -> dict[str, Selector]:
-        """What names its arms."""
-        return {"arm": self.arm}
 
 
 class OfTwoArms(Statement):
@@ -74,11 +62,6 @@ class OfTwoArms(Statement):
 
     arm: Selector
     than: Selector
-
-    @property
-    def selectors(self) -> dict[str, Selector]:
-        """What names either side."""
-        return {"arm": self.arm, "than": self.than}
 
 
 class BestClaim(Statement):
@@ -93,16 +76,6 @@ class BestClaim(Statement):
     axis: str
     value: Any
     among: Fields = {}
-
-    @property
-    def selectors(self) -> dict[str, Selector]:
-        """What names the arms that are compared."""
-        return {"among": self.among}
-
-    def arms(self, study: "Study") -> tuple[int, ...]:
-        """Indices of the arms that are compared, those with the value first."""
-        mine, others = best_arms(study, self)
-        return (*mine, *others)
 
 
 class BetterClaim(OfTwoArms):
@@ -250,41 +223,3 @@ def claims_hash(claims: Iterable[Claim]) -> str:
         if level["over"] is None:  # claims that were hashed before this could be said have the same hash
             del level["over"]
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def matching_arms(study: "Study", selector: Selector) -> tuple[int, ...]:
-    """Indices of the arms that have all of the values, or that go by the label.
-
-    An arm that is two cells of the question at once goes by the label of each.
-    """
-    if isinstance(selector, str):
-        return tuple(i for i, arm in enumerate(study.arms) if selector in (arm.label, *arm.label.split(" = ")))
-    wanted = {field: {value_key(value) for value in alternatives(value)} for field, value in selector.items()}
-    return tuple(
-        i
-        for i, arm in enumerate(study.arms)
-        if all(field in arm.values and value_key(arm.values[field]) in keys for field, keys in wanted.items())
-    )
-
-
-def best_arms(study: "Study", best: BestClaim) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Indices of the arms with the value that is claimed to be best, and of those with any other value of the axis.
-
-    Both are of the arms in `among`. An arm that has no such field is in neither.
-    """
-    among = [i for i in matching_arms(study, best.among) if has_field(study.arms[i].config, best.axis)]
-    claimed = {i: value_key(study.arms[i].values.get(best.axis)) == value_key(best.value) for i in among}
-    return tuple(i for i in among if claimed[i]), tuple(i for i in among if not claimed[i])
-
-
-def alternatives(wanted: Any) -> list[Any]:
-    """The values that a selector names for a field: itself, and each entry if it is a list."""
-    return [wanted, *wanted] if isinstance(wanted, list) else [wanted]
-
-
-def value_key(value: Any) -> str:
-    """Equal for what a configuration takes for the same value: 1 and 1.0; 0.001 and 1e-3, which YAML takes for text."""
-    try:
-        return repr(float(value))
-    except (TypeError, ValueError):
-        return repr(value)

@@ -3,14 +3,15 @@
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from typing import cast
+from typing import Any, cast
 
-from cifar_models.config import Architecture, ResidualCNNConfig
-from grid.errors import UserError
-from grid.questions.arms import make_arms
-from grid.questions.cells import Cell, Layer
+from pydantic import ValidationError
+
+from cifar_models.config import Architecture, ResidualCNNConfig, TrainConfig
+from grid.errors import QuestionError, UserError, explain, field_of, first_error
+from grid.questions.arms import Cell, make_arms
 from grid.questions.claim_checks import refuse_wrong_claims
-from grid.questions.fields import Overrides
+from grid.questions.fields import Overrides, nested
 from grid.questions.question import Budget, CellBlock, Profile, SourcedQuestion
 from grid.questions.sourced_yaml import Location
 from grid.questions.study import Study
@@ -20,10 +21,11 @@ MAX_ARMS = 10_000
 MAX_TRIALS = 100_000
 """More trials than a plan is made for."""
 
-DEFAULT_ARCHITECTURE = ResidualCNNConfig().architecture
-
 Winners = Mapping[str, Overrides]
 """Values of the winning arm's axes, by question."""
+
+Layer = tuple[Overrides, Location | None]
+"""Settings, and where in the question's file they stand, if they do."""
 
 
 def make_study(
@@ -57,19 +59,19 @@ def make_study(
         QuestionError: The question holds a value that can't be trained; names line, field, value, allowed set.
         UserError: An override can't be trained, or is an axis of the question; or there are too many trials.
     """
-    spec = question.question
+    spec, overrides = question.question, overrides or {}
     budget = spec.profiles.get(profile_name, Budget())
-    run_wide = {**(overrides or {}), "data.name": dataset}
+    run_wide: Layer = ({**overrides, "data.name": dataset}, None)
     shared: list[Layer] = [({"precision": precision}, None), (spec.base, ("base",))]
     _refuse_too_many(question, num_seeds := num_seeds or budget.seeds or profile.seeds or 1)
     cells: list[Cell] = []
     for index, block in enumerate(spec.cells):
-        _refuse_axes(question, block, overrides or {})
+        _refuse_axes(question, block, overrides)
         for changes in _expand(question, block, ("cells", index), winners or {}):
-            architecture = _architecture([spec.base, budget.set, run_wide, *(values for values, _ in changes)])
+            architecture = _architecture([*shared, (budget.set, None), run_wide, *changes])
             budgets = _budget_layers(profile, architecture, None)
             budgets += _budget_layers(budget, architecture, ("profiles", profile_name))
-            cells.append(Cell(question, [*shared, *budgets, (run_wide, None), *changes], block, changes))
+            cells.append(_make_cell(question, [*shared, *budgets, run_wide, *changes], block, changes))
     axes, arms = make_arms(question, cells)
     study = Study(
         question=question.name,
@@ -80,7 +82,7 @@ def make_study(
         axes=axes,
         arms=arms,
         seeds=tuple(range(num_seeds)),
-        overrides=dict(overrides or {}),
+        overrides=dict(overrides),
         claims=tuple(spec.claims),
         answers=tuple(spec.answers),
     )
@@ -95,15 +97,15 @@ def _budget_layers(budget: Budget, architecture: Architecture, here: Location | 
     return [(budget.set, (*here, "set")), (of_architecture, (*here, "by_architecture", architecture))]
 
 
-def _architecture(layers: list[Overrides]) -> Architecture:
+def _architecture(layers: list[Layer]) -> Architecture:
     """The architecture that the last of `layers` to name one names."""
-    named = [layer["model.architecture"] for layer in layers if "model.architecture" in layer]
+    named = [values["model.architecture"] for values, _ in layers if "model.architecture" in values]
     # whatever a user wrote there is looked up, and refused later, as text
-    return cast(Architecture, str(named[-1])) if named else DEFAULT_ARCHITECTURE
+    return cast(Architecture, str(named[-1])) if named else ResidualCNNConfig().architecture
 
 
 def _expand(question: SourcedQuestion, block: CellBlock, here: Location, winners: Winners) -> Iterator[list[Layer]]:
-    """The changes that make each arm of a block, as layers in rising order of precedence."""
+    """The changes that make each cell of a block, as layers in rising order of precedence."""
     found: list[Layer] = []
     for part in block.winners_of:
         if part not in winners:
@@ -117,6 +119,49 @@ def _expand(question: SourcedQuestion, block: CellBlock, here: Location, winners
         for field, alternatives in block.one_at_a_time.items():
             for value in alternatives:
                 yield [*start, ({field: value}, (*here, "one_at_a_time"))]
+
+
+def _make_cell(question: SourcedQuestion, layers: list[Layer], block: CellBlock, changes: list[Layer]) -> Cell:
+    """Puts the layers of a cell together; the later ones win.
+
+    Raises:
+        QuestionError: It can't be trained; blames the newest line of the question that set the field.
+        UserError: It can't be trained, and the question did not set the field.
+    """
+    values: dict[str, Any] = {}
+    origins: dict[str, Location | None] = {}
+    for layer, origin in layers:
+        for field, value in layer.items():
+            values.pop(field, None)  # the newest is last, and is blamed first
+            values[field] = value
+            origins[field] = origin
+    try:
+        # at once, so that a mistake in the first of many cells is known before the others are made
+        config = TrainConfig.model_validate(nested(values))
+    except ValidationError as error:
+        first, fields = first_error(error), [*values]
+        raise _blame(
+            question, fields, origins, field_of(first["loc"], TrainConfig), explain(first, TrainConfig)
+        ) from None
+    except KeyError as error:  # something in what is a single value
+        fields, field = [*values], str(error.args[0])
+        raise _blame(question, fields[: fields.index(field)], origins, field, f"{field}: unknown field") from None
+    changed = [field for layer, _ in changes for field in layer]
+    named = changed
+    if block.label or block.one_at_a_time:  # a label stands for what is set; around a base, say what is changed
+        named = [*block.product, *(changes[-1][0] if len(changes) > len(block.winners_of) + 2 else ())]
+    return Cell(block.label, changed, named, bool(block.one_at_a_time) and not named, config)
+
+
+def _blame(
+    question: SourcedQuestion, fields: list[str], origins: Mapping[str, Location | None], field: str, message: str
+) -> QuestionError | UserError:
+    """The error for a field, at the newest line of the question that set it, something in it, or what it is in."""
+    for candidate in reversed(fields):
+        origin, dotted = origins[candidate], f"{candidate}."
+        if origin is not None and (f"{field}.".startswith(dotted) or dotted.startswith(f"{field}.")):
+            return question.source.error((*origin, candidate), message)
+    return UserError(f"{question.name}: {message}")
 
 
 def _refuse_axes(question: SourcedQuestion, block: CellBlock, overrides: Overrides) -> None:

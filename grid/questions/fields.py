@@ -43,6 +43,24 @@ def flat_fields(values: Any) -> Any:
     return fields
 
 
+def nested(fields: Overrides) -> dict[str, Any]:
+    """The way back: `{"model": {"skip": true}}` of `{"model.skip": true}`, as `TrainConfig` reads it.
+
+    Raises:
+        KeyError: A field is in something that an earlier field gives a single value; names it.
+    """
+    tree: dict[str, Any] = {}
+    for field, value in fields.items():
+        *parents, leaf = field.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise KeyError(field)
+        node[leaf] = value
+    return tree
+
+
 def _single_values(values: list[Any]) -> list[Any]:
     if any(isinstance(value, dict) for value in values):
         raise ValueError("a value of an axis is a single one; write a block with 'set' for several fields at once")

@@ -4,8 +4,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-
-from pydantic import BaseModel
+from typing import NamedTuple
 
 from grid.errors import UserError
 from grid.records.files import Folder
@@ -18,7 +17,7 @@ class DamageError(Exception):
     """Something is wrong with a trial in the ledger; the message says what."""
 
 
-class DamagedTrial(BaseModel):
+class DamagedTrial(NamedTuple):
     """Something in the ledger that is no readable trial: what is wrong, and where it was put.
 
     Attributes:
@@ -36,7 +35,7 @@ class DamagedTrial(BaseModel):
 
 
 def find_foreign(ledger: Folder) -> Iterator[tuple[str, str]]:
-    """Names of what lies in a ledger and is no trial's folder, each with what is wrong; hidden files are left alone.
+    """Lists everything in a ledger that is not the folder of a trial, with what is wrong; hidden files are left alone.
 
     Raises:
         OSError: A folder can't be read.
@@ -71,5 +70,5 @@ def set_aside(ledger: Folder, name: str, problem: str) -> DamagedTrial:
 
 
 def _visible(folder: Folder) -> list[str]:
-    """What is in a folder, if it is there, in order and without hidden files."""
+    """Sorted names of all files in a folder that are not hidden; none if there is no such folder."""
     return [name for name in folder.names() if not name.startswith(".")]

@@ -85,7 +85,7 @@ def export_trial(ledger: Ledger, fingerprint_prefix: str, to: Path) -> Path:
 
 
 def _find(ledger: Ledger, prefix: str) -> str:
-    """The one trial whose fingerprint begins so."""
+    """Returns the only trial whose fingerprint begins with these digits."""
     if not re.fullmatch("[0-9a-f]{1,24}", prefix):
         raise UserError(f"fingerprint {prefix!r}: must be up to 24 hexadecimal digits, as trials.parquet has them")
     found = [fingerprint for fingerprint in ledger.fingerprints() if fingerprint.startswith(prefix)]

@@ -52,25 +52,20 @@ class Folder:
 
     @property
     def path(self) -> Path:
-        """Where it is, for messages and for those who are told where to look."""
+        """The path of the folder; only for messages, since it may lead through links."""
         return self.root.joinpath(*self.inside)
 
     def below(self, name: str) -> "Folder":
-        """A folder in this one, which may not be there yet."""
+        """Returns a folder inside this one; it need not exist yet."""
         return Folder(self.root, *self.inside, *_parts(name))
 
     def beside(self, name: str) -> "Folder":
-        """A folder in the one around this one; of the outermost folder that is not known to be without links.
-
-        Raises:
-            ValueError: This is the outermost folder.
-        """
-        if not self.inside:
-            raise ValueError(f"what is beside {self.root} is not below it")
+        """Returns a folder with the same parent as this one, which must not be the root."""
+        assert self.inside, f"what is beside {self.root} is not below it"
         return Folder(self.root, *self.inside[:-1], *_parts(name))
 
     def absolute(self) -> "Folder":
-        """The same folder for a process that works elsewhere."""
+        """Returns the same folder with an absolute path, for processes with another working directory."""
         return Folder(self.root.resolve(), *self.inside)
 
     def make(self) -> None:
@@ -79,26 +74,26 @@ class Folder:
             pass
 
     def kind(self, name: str) -> str | None:
-        """What bears a name: `file`, `folder` or `other` (a link, a pipe, a device, …); None for nothing."""
+        """Returns the kind of an entry: `file`, `folder` or `other` (a link, a pipe, …); None if there is none."""
         found = self.status(name)
         if found is None:
             return None
         return "file" if stat.S_ISREG(found.st_mode) else "folder" if stat.S_ISDIR(found.st_mode) else "other"
 
     def status(self, name: str) -> os.stat_result | None:
-        """The status of what bears a name, of a link its own; None for nothing."""
+        """Returns the status of an entry, without following a link; None if there is none."""
         with contextlib.suppress(FileNotFoundError), self._around(name) as (folder, leaf):
             return os.stat(leaf, dir_fd=folder, follow_symlinks=False)
         return None
 
     def names(self) -> list[str]:
-        """What is in the folder, sorted and with hidden names; nothing if it is not there."""
+        """Returns the sorted names of all entries, hidden ones too; none if there is no such folder."""
         with contextlib.suppress(FileNotFoundError), self._opened() as folder:
             return sorted(os.listdir(folder))
         return []
 
     def read(self, name: str, max_bytes: int = MAX_BYTES) -> bytes:
-        """The bytes of a file.
+        """Returns the content of a file.
 
         Raises:
             FileNotFoundError: It is not there.
@@ -127,16 +122,10 @@ class Folder:
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
-        """A file to fill, which then takes the place of an earlier one, on disk; folders around it are made.
-
-        Raises:
-            OSError: It can't be written, or the disk is full; the earlier file is as it was.
-        """
-        with self._unfinished(name) as (folder, leaf, unfinished):
-            with os.fdopen(os.open(unfinished, WRITE_NEW, 0o666, dir_fd=folder), "wb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
+        """A file to fill; it takes the place of an earlier one when this ends. Otherwise the same as `write`."""
+        with self._unfinished(name) as (folder, leaf, unfinished, file):
+            yield file
+            _to_disk(file)
             os.replace(unfinished, leaf, src_dir_fd=folder, dst_dir_fd=folder)
             os.fsync(folder)
 
@@ -146,11 +135,9 @@ class Folder:
         A link to a file that is already complete is atomic on NFS too, where `O_EXCL` may not be.
         Source: open(2): over NFS the answer may be lost, and the number of links tells what became of it.
         """
-        with self._unfinished(name) as (folder, leaf, unfinished):
-            with os.fdopen(os.open(unfinished, WRITE_NEW, 0o666, dir_fd=folder), "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+        with self._unfinished(name) as (folder, leaf, unfinished, file):
+            file.write(content)
+            _to_disk(file)
             try:
                 os.link(unfinished, leaf, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
             except FileExistsError:
@@ -173,7 +160,7 @@ class Folder:
         return False
 
     def move(self, name: str, to: str) -> None:
-        """Gives something another name in this folder or below it, in place of a file there; moves a link itself."""
+        """Renames an entry, and replaces a file of the new name; a link itself is renamed, not its target."""
         with self._around(name) as (source, leaf), self._around(to, make=True) as (target, new):
             os.replace(leaf, new, src_dir_fd=source, dst_dir_fd=target)
             os.fsync(target)
@@ -190,21 +177,22 @@ class Folder:
             else:
                 os.unlink(leaf, dir_fd=folder)
 
-    def clear_unfinished(self) -> None:
-        """Removes files that a killed process left half-written here; a younger one may be another's, at work."""
+    def clear(self, leftover: re.Pattern[str] = UNFINISHED) -> None:
+        """Removes files that a killed process left; younger ones may belong to a process that is still at work."""
         for name in self.names():
-            status = self.status(name) if UNFINISHED.fullmatch(name) else None
+            status = self.status(name) if leftover.fullmatch(name) else None
             if status is not None and time.time() - status.st_mtime > STALE_S:
                 with contextlib.suppress(OSError):  # another user's
                     self.remove(name)
 
     @contextlib.contextmanager
-    def _unfinished(self, name: str) -> Iterator[tuple[int, str, str]]:
-        """A folder, a name in it, and another one for what is not complete yet, which is gone afterwards."""
+    def _unfinished(self, name: str) -> Iterator[tuple[int, str, str, BinaryIO]]:
+        """The opened folder of a file, the file's name, and a new file under another name, removed afterwards."""
         with self._around(name, make=True) as (folder, leaf):
             unfinished = f".{uuid.uuid4().hex}.tmp"  # not longer than a name may be, whatever the file is called
             try:
-                yield folder, leaf, unfinished
+                with os.fdopen(os.open(unfinished, WRITE_NEW, 0o666, dir_fd=folder), "wb") as file:
+                    yield folder, leaf, unfinished, file
             finally:
                 with contextlib.suppress(FileNotFoundError):  # else a full disk would be filled further
                     os.unlink(unfinished, dir_fd=folder)
@@ -237,7 +225,7 @@ class Folder:
 
 
 def _parts(name: str) -> list[str]:
-    """The parts of a name, each a step down.
+    """Splits a name into the folders to go through and the last part.
 
     Raises:
         ValueError: One of them leads elsewhere.
@@ -246,6 +234,11 @@ def _parts(name: str) -> list[str]:
     if any(part in ("", ".", "..") or "\0" in part for part in parts):
         raise ValueError(f"{name!r} is no name below a folder")
     return parts
+
+
+def _to_disk(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _open_folder(around: int, name: str, path: Path, *, make: bool) -> int:

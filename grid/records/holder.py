@@ -45,6 +45,10 @@ class Holder(Frozen):
         since = f"{self.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
         return _printable(f"process {self.pid} on {self.host}, started by {self.user}, since {since} ({self.command})")
 
+    def as_json(self) -> bytes:
+        """What stands in the file of a lock."""
+        return self.model_dump_json(indent=1).encode()
+
     def is_here(self) -> bool:
         """Whether it is a process of this machine, or container, since its last start."""
         here = (self.host, self.machine) == (socket.gethostname(), _machine())
@@ -82,7 +86,7 @@ def this_process(command: str) -> Holder:
 
 
 def process_start(pid: int) -> str | None:
-    """When a process that is there started; empty if it ended and nobody asked how; None if that can't be known."""
+    """Returns when a running process started; empty text if it is a zombie; None if that is not known."""
     if Path("/proc/self/stat").exists():
         stat = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()  # its name, in brackets, may hold anything
         start = f"{_boot()} {stat[19]}" if stat else None
@@ -95,13 +99,13 @@ def process_start(pid: int) -> str | None:
 
 
 def _machine() -> str:
-    """What tells this machine from others of its name, and a container from its neighbours: they number their own."""
+    """Identifies this machine among others of its name, and a container among others on the machine."""
     namespace = Path("/proc/self/ns/pid")
     return f"{_text('/etc/machine-id')} {os.readlink(namespace) if namespace.is_symlink() else ''}"
 
 
 def _boot() -> str:
-    """What tells this start of the machine from others, and from other machines; empty where there is nothing."""
+    """Identifies the time since the machine was last started; empty where the system has no such number."""
     return _text("/proc/sys/kernel/random/boot_id")
 
 

@@ -10,7 +10,6 @@ It is the only truth about what was trained. This class owns every path and file
 import contextlib
 import hashlib
 import re
-import time
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,7 +21,7 @@ from cifar_models.config import TrainConfig
 from cifar_models.records import EpochRecord, TestRecord
 from grid.errors import UserError
 from grid.records.damage import DamagedTrial, DamageError, find_foreign, set_aside
-from grid.records.files import STALE_S, Folder
+from grid.records.files import Folder
 from grid.records.fingerprint import Fingerprint
 from grid.records.predictions import Arrays, pack_predictions, unpack_predictions
 from grid.records.status import SETTLED, Status
@@ -41,9 +40,10 @@ MAX_WEIGHTS_BYTES = 4 * 2**30
 
 
 class TrialRecord(BaseModel):
-    """A trial that ended, but for its predictions.
+    """All that is kept of a trial that has ended, except its predictions.
 
     Attributes:
+        format: Of its files; in 1 predictions have no `predicted_prob`.
         fingerprint: Its key.
         status: How it ended.
         reason: Why, in a sentence, unless it is `ok`.
@@ -65,7 +65,7 @@ class TrialRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     fingerprint: Fingerprint
     status: Status
     reason: str | None = None
@@ -104,7 +104,7 @@ class Ledger:
         self.files = files
 
     def folder(self, fingerprint: str) -> Path:
-        """Where a trial is or would be, for messages."""
+        """Returns the path of a trial's folder, for messages."""
         return self.files.path / _name(fingerprint)
 
     def fingerprints(self) -> list[str]:
@@ -167,7 +167,7 @@ class Ledger:
         self.files.remove(_name(fingerprint, WEIGHTS))
 
     def read(self, fingerprints: Iterable[str], *, settled_only: bool = False) -> dict[str, TrialRecord]:
-        """Those of the trials that are there, by fingerprint; damaged ones count as not there."""
+        """Reads trials, by fingerprint; those that are missing or damaged are left out."""
         found = {}
         for fingerprint in dict.fromkeys(fingerprints):
             try:
@@ -179,7 +179,7 @@ class Ledger:
         return found
 
     def predictions(self, fingerprint: str) -> Arrays:
-        """The arrays `label`, `predicted` and `true_prob` of a trial that is `ok`, one entry a test image.
+        """What a trial that is `ok` says of each test image, as `unpack_predictions` gives it.
 
         Raises:
             UserError: The trial is damaged.
@@ -226,13 +226,9 @@ class Ledger:
         staging = self.files.below(STAGING)
         try:
             staging.make()
-            for left in staging.names():  # by a run that was killed; a younger one may be another run's, at work
-                status = staging.status(left)
-                if status is not None and time.time() - status.st_mtime > STALE_S:
-                    with contextlib.suppress(OSError):  # another user's
-                        staging.remove(left)
-            parts = [name for name in self.files.names() if PART.fullmatch(name)]
-            for folder in (STAGING, *parts):  # some may be another user's, or no folder
+            staging.clear(re.compile(".*"))
+            for folder in filter(re.compile(f"{PART.pattern}|{re.escape(STAGING)}").fullmatch, self.files.names()):
+                # some may be another user's, or no folder
                 probe = f"{folder}/.{uuid.uuid4().hex}"
                 self.files.write(probe, b"")
                 self.files.remove(probe)
@@ -263,7 +259,7 @@ class Ledger:
             packed = self.files.read(_name(fingerprint, PREDICTIONS))
             if _sha256(packed) != record.predictions_sha256:
                 raise DamageError(f"{PREDICTIONS} is not the file that was written")
-            return record, unpack_predictions(packed)
+            return record, unpack_predictions(packed, record.format)
         except OSError as error:
             raise DamageError(f"{Path(error.filename or name).name}: {error.strerror}") from error
         except ValidationError as error:

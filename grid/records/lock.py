@@ -9,6 +9,10 @@ From elsewhere, such as the next container, only its signs can be seen: a run re
 Who holds a lock may rely on it for `TRUSTED_S` after each sign. Who wants it from a silent run waits for longer than
 that, and for no sign. A holder that was paused for longer than `TRUSTED_S` takes its lock anew, as any other would,
 as soon as it wakes, and learns so whether it lost it. No clock of one machine is compared with another's.
+
+filelock's `SoftFileLease` keeps contenders apart as well as this does, and was not taken: it takes the lock of a run of
+this machine that is only paused, ends a run whose lock somebody removed by hand, breaks a lock that an earlier version
+of this program holds, and can't say who holds it, since when, and by which command.
 """
 
 import contextlib
@@ -19,10 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from grid.errors import LostLockError, UserError
+from grid.records.files import Folder
 from grid.records.holder import Holder, this_process
-from grid.records.lock_file import age_s, changed, create, read, refresh, remove, replace
-
-LOCK = "run.lock"
+from grid.records.lock_file import LOCK as LOCK
+from grid.records.lock_file import LockFile
 
 SIGN_S = 10.0
 """Seconds between two signs of life."""
@@ -43,21 +47,22 @@ class HeldLock:
     """A lock that this process holds, until somebody takes it over.
 
     Attributes:
-        path: Its file.
+        file: Its file.
         holder: What is in it.
         last_sign: When the last sign of life was given, in seconds of `_clock`.
         lost_to: Who took it over; None if nobody did.
+        over: Set when the run ends, so that no more signs are given.
     """
 
-    path: Path
+    file: LockFile
     holder: Holder
     last_sign: float
     lost_to: Holder | None = None
     over: threading.Event = field(default_factory=threading.Event)
 
     def fence(self) -> "Fence":
-        """What another process of this run needs to know of the lock."""
-        return Fence(self.path.resolve(), self.holder.token)
+        """Returns what lets another process of this run check the lock."""
+        return Fence(LockFile(self.file.folder.absolute(), self.file.name), self.holder.token)
 
     def give_sign(self) -> None:
         """Refreshes the lock's file; takes it anew after a pause, or where somebody removed it.
@@ -68,21 +73,21 @@ class HeldLock:
         now = _clock()
         if now - self.last_sign > TRUSTED_S:
             self._take_anew()
-        elif not refresh(self.path, self.holder):
-            create(self.path, self.holder)
-            found = read(self.path)
+        elif not self.file.refresh(self.holder):
+            self.file.create(self.holder)
+            found = self.file.read()
             self.lost_to = found if found != self.holder else None
         self.last_sign = now
 
     def _take_anew(self) -> None:
         renewed = self.holder.model_copy(update={"renewals": self.holder.renewals + 1})
         try:
-            _take(self.path, renewed, lambda path, other: other == self.holder or _is_gone(path, other))
+            _take(self.file, renewed, lambda file, other: other == self.holder or _is_gone(file, other))
             self.holder = renewed
         except UserError:  # another has it, or is about to
-            self.lost_to = read(self.path)
+            self.lost_to = self.file.read()
             if self.lost_to is None or self.lost_to.token == self.holder.token:
-                self.lost_to = read(_claim(self.path, self.holder)) or self.holder
+                self.lost_to = self.file.claim_on(self.holder).read() or self.holder
 
     def give_signs(self, on_loss: Callable[[], None]) -> None:
         """Gives a sign of life again and again until the lock is released or lost; then calls `on_loss`."""
@@ -99,21 +104,26 @@ class HeldLock:
 
 @dataclass(frozen=True)
 class Fence:
-    """Tells another process of a run, which may outlive a pause of its driver, whether the run still has its lock."""
+    """Tells another process of a run, which may outlive a pause of its driver, whether the run still has its lock.
 
-    path: Path
+    Attributes:
+        file: The lock's file.
+        token: What stands in it as long as the run has the lock.
+    """
+
+    file: LockFile
     token: str
 
     def check(self) -> None:
-        """Looks into the lock's file; one that is not there is taken anew by the driver.
+        """Reads the lock's file. If it is missing nothing is wrong: the driver writes it again.
 
         Raises:
             LostLockError: Another run holds it.
         """
         with contextlib.suppress(UserError):
-            found = read(self.path)
+            found = self.file.read()
             if found is not None and found.token != self.token:
-                raise LostLockError(_loss(self.path, found))
+                raise LostLockError(_loss(self.file, found))
 
 
 @contextlib.contextmanager
@@ -140,16 +150,16 @@ def held_lock(
         LostLockError: Another run took it over, whatever became of what ran inside.
     """
     mine = this_process(command)
-    path, is_new = folder / LOCK, not folder.exists()
+    file, is_new = LockFile(Folder(folder), LOCK), not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        gone, since = _take(path, mine, lambda path, other: _is_gone(path, other, take_over, say))
-        lock = HeldLock(path, mine, since)
+        gone, since = _take(file, mine, lambda file, other: _is_gone(file, other, take_over, say))
+        lock = HeldLock(file, mine, since)
         lock.give_sign()  # a pause may have come before the first one
     except KeyboardInterrupt:  # a run that is told to end may have its lock already
         with contextlib.suppress(OSError, UserError):
-            if read(path) == mine:
-                remove(path)
+            if file.read() == mine:
+                file.remove()
         raise
     except OSError as error:
         raise UserError(
@@ -174,20 +184,20 @@ def _release(lock: HeldLock, is_new: bool) -> None:
     with contextlib.suppress(OSError, UserError):  # somebody removed it
         if lock.lost_to is None and _clock() - lock.last_sign > TRUSTED_S:
             lock.give_sign()
-        found = read(lock.path)
+        found = lock.file.read()
         if found == lock.holder:
-            remove(lock.path)
+            lock.file.remove()
         if is_new:
-            lock.path.parent.rmdir()
+            lock.file.folder.path.rmdir()
     lost_to = lock.lost_to or (found if found is not None and found.token != lock.holder.token else None)
     if lost_to is not None:
-        raise LostLockError(_loss(lock.path, lost_to)) from None
+        raise LostLockError(_loss(lock.file, lost_to)) from None
 
 
-def _take(path: Path, mine: Holder, is_gone: Callable[[Path, Holder], bool]) -> tuple[Holder | None, float]:
-    """Makes `path` this process's own.
+def _take(file: LockFile, mine: Holder, is_gone: Callable[[LockFile, Holder], bool]) -> tuple[Holder | None, float]:
+    """Makes a lock this process's own.
 
-    Of those that find the same one gone, only the one that holds the claim on its token may replace it. A claim is a
+    Of those that find the same holder gone, only the one that has the claim on its token may replace it. A claim is a
     lock of its own: its holder may be killed, or paused and have its claim taken over; hence what counts is what is
     in the file in the end.
 
@@ -199,32 +209,28 @@ def _take(path: Path, mine: Holder, is_gone: Callable[[Path, Holder], bool]) -> 
     """
     gone = None
     since = _clock()
-    while not create(path, mine):
-        other = read(path)
+    while not file.create(mine):
+        other = file.read()
         if other == mine:
             return gone, since
         if other is None:
             continue
-        if not is_gone(path, other):
-            raise UserError(_refusal(path, other))
+        if not is_gone(file, other):
+            raise UserError(_refusal(file, other))
         since = _clock()
-        claim = _claim(path, other)
+        claim = file.claim_on(other)
         _take(claim, mine, _is_gone)
-        if read(path) == other:
+        if file.read() == other:
             gone = other
-            replace(claim, path)
+            claim.replace(file)
         else:
-            remove(claim)
+            claim.remove()
             since = _clock()
     return gone, since
 
 
-def _claim(path: Path, other: Holder) -> Path:
-    return path.with_name(f"{LOCK}.{other.token}")
-
-
 def _is_gone(
-    path: Path, other: Holder, take_over: bool = False, say: Callable[[str], object] = lambda line: None
+    file: LockFile, other: Holder, take_over: bool = False, say: Callable[[str], object] = lambda line: None
 ) -> bool:
     """Whether a lock may be taken from its holder: its process has ended, or it has long given no sign of life."""
     here = other.is_here()
@@ -232,44 +238,36 @@ def _is_gone(
         return True
     if other.format == 1:  # it never gives a sign
         return take_over and not here
-    if not take_over and (here or age_s(path) < SILENT_S):
+    if not take_over and (here or file.age_s() < SILENT_S):
         return False
     say(f"looking for {WATCHED_S:.0f} s whether {other} gives a sign of life")
-    return not _gives_sign(path, other)
-
-
-def _gives_sign(path: Path, other: Holder) -> bool:
-    """Watches a lock; whether its file changed in any way."""
-    seen, until = changed(path), _clock() + WATCHED_S
+    seen, until = file.changed_ns(), _clock() + WATCHED_S
     while _clock() < until:
         time.sleep(min(1.0, WATCHED_S / 10))
-        if changed(path) != seen or read(path) != other:
-            return True
-    return False
+        if file.changed_ns() != seen or file.read() != other:
+            return False
+    return True
 
 
-def _refusal(path: Path, other: Holder) -> str:
+def _refusal(file: LockFile, other: Holder) -> str:
     if other.is_here():
         advice = f"wait for it, stop it with kill -INT {other.pid}, or give another folder with --results"
     elif other.format == 1:
-        advice = f"if that no longer runs, which only {_name(other)} can tell, add --take-over"
+        host = "".join(letter if letter.isprintable() else " " for letter in other.host)
+        advice = f"if that no longer runs, which only {host} can tell, add --take-over"
     else:
         advice = (
-            f"its last sign of life came {max(0.0, age_s(path)):.0f} s ago; if it was killed, add --take-over, or "
+            f"its last sign of life came {max(0.0, file.age_s()):.0f} s ago; if it was killed, add --take-over, or "
             f"wait until that is more than {SILENT_S:.0f} s"
         )
-    return f"results folder {path.parent}: in use by {other}; {advice}"
+    return f"results folder {file.folder.path}: in use by {other}; {advice}"
 
 
-def _loss(path: Path, other: Holder) -> str:
+def _loss(file: LockFile, other: Holder) -> str:
     return (
-        f"results folder {path.parent}: taken over by {other} while this run gave no sign of life; this one ends, and "
-        "its finished trials are kept"
+        f"results folder {file.folder.path}: taken over by {other} while this run gave no sign of life; this one "
+        "ends, and its finished trials are kept"
     )
-
-
-def _name(other: Holder) -> str:
-    return "".join(letter if letter.isprintable() else " " for letter in other.host)
 
 
 def _clock() -> float:

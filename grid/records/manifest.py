@@ -90,7 +90,7 @@ class StudyRun(Frozen):
 
 
 class Manifest(Frozen):
-    """What there is to know of a run.
+    """What is kept of a run.
 
     Attributes:
         name: Name of the run, and of its file.

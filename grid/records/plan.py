@@ -89,7 +89,7 @@ class StudyPlan(Frozen):
     shown: tuple[tuple[int, ...], ...] = ()
 
     def config(self, trial: PlannedTrial) -> TrainConfig:
-        """What one of the trials trains."""
+        """Returns the configuration of a trial."""
         return self.study.config(trial.arm, trial.seed)
 
     def num_seeds(self) -> tuple[int, ...]:
@@ -98,17 +98,17 @@ class StudyPlan(Frozen):
         return tuple(counts[arm] for arm in range(len(self.study.arms)))
 
     def looked_at(self) -> "StudyPlan":
-        """The plan after a look at all of its trials; to look again at the same ones is no other look."""
+        """Returns the plan with a look at all of its trials noted; looking at the same trials twice counts once."""
         seeds = self.num_seeds()
         return self if self.looks[-1:] == (seeds,) else self.model_copy(update={"looks": (*self.looks, seeds)})
 
     def shown_at(self, num_seeds: Sequence[int]) -> "StudyPlan":
-        """The plan after a report on so many seeds of each arm; the same seeds again are no other look."""
+        """Returns the plan with a report on so many seeds of each arm noted; the same numbers count once."""
         seeds = tuple(num_seeds)
         return self if seeds in self.shown else self.model_copy(update={"shown": (*self.shown, seeds)})
 
     def remembering(self, earlier: "StudyPlan") -> "StudyPlan":
-        """The plan with what was shown of an earlier one of the same arms and data."""
+        """Returns the plan with the reports that an earlier plan of the same arms and data has noted."""
         if (self.data_fingerprint, self.study.arms) != (earlier.data_fingerprint, earlier.study.arms):
             return self
         kept = (*earlier.shown, *(seeds for seeds in self.shown if seeds not in earlier.shown))
@@ -159,15 +159,16 @@ def make_screening(study: Study, data_fingerprint: str, num_seeds: int) -> Study
 
 
 def planned_trial(study: Study, data_fingerprint: str, arm: int, seed: int, stage: Stage = "full") -> PlannedTrial:
-    """An arm with a seed, and its key."""
+    """Plans the trial of an arm with a seed."""
     key = fingerprint(study.config(arm, seed), data_fingerprint)
     return PlannedTrial(arm=arm, seed=seed, fingerprint=key, stage=stage)
 
 
 def settled_fingerprints(plans: Sequence[StudyPlan], ledger: Ledger) -> set[str]:
-    """Those of the plans' trials that need no more training; a screening that was stopped has done its work."""
+    """Returns the trials that need no more training; trials of a screening may have been stopped by it."""
     screening = {trial.fingerprint for plan in plans for trial in plan.trials if trial.stage == "screening"}
-    records = ledger.read(trial.fingerprint for plan in plans for trial in plan.trials)
+    planned = {trial.fingerprint for plan in plans for trial in plan.trials}
+    records = ledger.read(planned.intersection(ledger.fingerprints()))
     return {
         fingerprint
         for fingerprint, record in records.items()
@@ -178,7 +179,7 @@ def settled_fingerprints(plans: Sequence[StudyPlan], ledger: Ledger) -> set[str]
 def new_trials(plans: Sequence[StudyPlan], settled: Collection[str]) -> dict[str, TrainConfig]:
     """What is to be trained: plans minus ledger, each trial once, by fingerprint."""
     return {
-        trial.fingerprint: plan.config(trial)
+        trial.fingerprint: plan.study.config(trial.arm, trial.seed)
         for plan in plans
         for trial in plan.trials
         if trial.fingerprint not in settled

@@ -47,7 +47,7 @@ class ResultsFolder:
         try:
             self.studies.make()
             for folder in (self.files, self.studies, self.runs):
-                folder.clear_unfinished()
+                folder.clear()
         except OSError as error:
             raise UserError(
                 f"{error.filename}: can't be made ({error.strerror}); give another folder with --results"
@@ -73,7 +73,7 @@ class ResultsFolder:
         return plans
 
     def plans(self) -> list[StudyPlan]:
-        """The same, and none where nothing was ever run.
+        """Like `read_plans`, but an empty list where nothing was ever run.
 
         Raises:
             UserError: One can't be read.
@@ -81,7 +81,7 @@ class ResultsFolder:
         return [self._read_plan(name) for name in self._plan_names()]
 
     def continued(self, plan: StudyPlan) -> StudyPlan:
-        """The plan as an earlier run left it with further seeds, if it is of the same arms and data; else itself."""
+        """Returns the stored plan of the same study and data if seeds were added to it; else the given plan."""
         if (name := f"{plan.study.name}.json") not in self._plan_names():
             return plan
         earlier = self._read_plan(name)
@@ -99,7 +99,7 @@ class ResultsFolder:
             raise UserError(f"{error.filename}: can't be read ({error.strerror})") from error
 
     def _read_plan(self, name: str) -> StudyPlan:
-        """The plan in a file that is named like its study.
+        """Reads the plan in a file, which must have the name of its study.
 
         Raises:
             UserError: It can't be read, or is another's.

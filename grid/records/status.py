@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Status = Literal["ok", "stopped", "diverged", "out_of_memory", "error"]
-"""How a trial ended. `diverged` is a result: the same again would diverge again."""
+Status = Literal["ok", "stopped", "diverged", "out_of_memory", "error", "skipped"]
+"""How a trial ended. `diverged` is a result: the same again would diverge again. `skipped` was never started."""
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Meaning:
     Attributes:
         is_settled: Whether training again could not change it.
         is_failure: Whether the trial came to no good end.
-        is_retried: Whether the next run tries again.
+        is_retried: Whether the next run may mend it; a run that leaves such trials is not complete.
     """
 
     is_settled: bool = False
@@ -28,6 +28,7 @@ STATUSES: dict[str, Meaning] = {
     "diverged": Meaning(is_settled=True, is_failure=True),
     "out_of_memory": Meaning(is_failure=True, is_retried=True),
     "error": Meaning(is_failure=True, is_retried=True),
+    "skipped": Meaning(),  # what it starts from can't be had here: no failure, and the next run looks again
     "not_run": Meaning(is_retried=True),
 }
 """Every way a planned trial can stand: how it ended, or that it was not run."""

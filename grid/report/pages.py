@@ -37,6 +37,8 @@ def write_report(
     results: Sequence[StudyResult],
     folder: Folder,
     claims_histories: Mapping[str, str] | None = None,
+    *,
+    so_far: bool = False,
 ) -> Path:
     """Writes `<study>.html` for every study, the index, and what they share; each file whole or not at all.
 
@@ -44,6 +46,7 @@ def write_report(
         results: What the studies found.
         folder: Where the files go; made if it is not there.
         claims_histories: Whether the claims of a study were written before its first trial, by its name.
+        so_far: Whether a run is still at work there.
 
     Returns:
         Path of `index.html`.
@@ -53,6 +56,7 @@ def write_report(
         make_page(result, _pictures(result.study, folder), histories.get(result.study.name, "")) for result in results
     ]
     environment = _environment()
+    environment.globals["so_far"] = so_far
     folder.write(PLOTLY, get_plotlyjs().encode())
     for name in (SCRIPT, STYLE):
         folder.write(name, (TEMPLATES / name).read_bytes())

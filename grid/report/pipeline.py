@@ -24,8 +24,13 @@ from grid.report.verdict_tables import COMPARISONS, VERDICTS, make_comparisons, 
 from grid.tables.tables import EPOCHS, make_tables, make_trials, write_tables
 
 
-def make_report(folder: ResultsFolder) -> tuple[Path, list[StudyResult]]:
+def make_report(folder: ResultsFolder, *, so_far: bool = False) -> tuple[Path, list[StudyResult]]:
     """Makes all tables and pages of a results folder anew from its plans and ledger.
+
+    Args:
+        folder: The results folder.
+        so_far: Whether a run is at work there: the pages say so and reload themselves. Nobody can add seeds because of
+            what they show, so it is not noted as a look at the results.
 
     Returns:
         The index page, and what each study found.
@@ -39,11 +44,11 @@ def make_report(folder: ResultsFolder) -> tuple[Path, list[StudyResult]]:
     plans = [plan if plan.looks else plan.shown_at(seeds_ended(plan, trials)) for plan in plans]
     results = study_results(plans, tables)
     with contextlib.suppress(OSError):  # where nothing can be written, that is said below
-        folder.save_plans([found.plan for found in results if found.conclusion.winners])
+        folder.save_plans([found.plan for found in results if found.conclusion.winners and not so_far])
     tables["verdicts"] = make_verdicts(results)
     tables["comparisons"] = make_comparisons(results)
     write_tables(tables, folder.files)
-    return write_report(results, folder.files, _claims_histories(folder, plans)), results
+    return write_report(results, folder.files, _claims_histories(folder, plans), so_far=so_far), results
 
 
 def results_of(folder: ResultsFolder, plans: Sequence[StudyPlan]) -> list[StudyResult]:
@@ -122,5 +127,5 @@ def _claims_histories(folder: ResultsFolder, plans: Sequence[StudyPlan]) -> dict
     histories: dict[str, str] = {}
     for study in (plan.study for plan in plans if plan.study.claims):
         history = claims_history(manifests, study.name, claims_hash(study.claims))
-        histories |= {study.name: str(history)} if history else {}
+        histories |= {study.name: history} if history else {}
     return histories

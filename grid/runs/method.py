@@ -32,11 +32,15 @@ class Method(PlannedMethod):
         until_decided: Gives further seeds to what is open; needs --max-trials.
         max_trials: Trials that --until-decided may add, in all questions of the run together.
         max_gpu_hours: Refuses to start a run that would take more.
+        require_all: Whether trials that were skipped, as their weights can't be had here, make the run fail.
+        on_end: Command to run when the run has ended, without a shell; CIFAR_GRID_OUTCOME tells it how.
     """
 
     until_decided: bool = False
     max_trials: int = Field(default=0, ge=0)
     max_gpu_hours: float | None = Field(default=None, ge=0)
+    require_all: bool = False
+    on_end: str | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

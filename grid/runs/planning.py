@@ -1,32 +1,24 @@
 """What a run would train and take, said before it starts."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from cifar_models.config import TrainConfig
 from grid.errors import QuestionError, UserError
-from grid.execution.resources import Resources
 from grid.forecast.estimate import Capacity, Estimate, estimate, estimate_in_words
-from grid.forecast.rehearsal import rehearse
-from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
+from grid.questions.question import SourcedQuestion
+from grid.records.plan import PlanCounts, StudyPlan, count, settled_fingerprints
 from grid.records.results_folder import ResultsFolder
-from grid.report.pipeline import find_winners
 from grid.runs.method import Method, PlannedMethod
 from grid.runs.request import Request
-from grid.runs.screening import num_finalists, plan_screening, schedule_of
+from grid.runs.screening import num_finalists, plan_screening, rehearse, rule_of, schedule_of
+from grid.runs.weights import skipped_in_words, without_weights
 
 
 def print_plan(
-    request: Request,
-    method: PlannedMethod,
-    folder: ResultsFolder,
-    resources: Resources,
-    out: Console,
-    *,
-    price: float | None,
-    timed: bool,
+    request: Request, method: PlannedMethod, folder: ResultsFolder, out: Console, *, price: float | None, timed: bool
 ) -> None:
     """Says what a run would train and, if `timed`, what it would take; that is measured for some seconds.
 
@@ -34,7 +26,6 @@ def print_plan(
         request: What is asked.
         method: How a run goes about it.
         folder: What was trained already.
-        resources: What trials may use.
         out: Where it is said.
         price: Of a GPU hour, in whatever currency; no cost is said if None.
         timed: Whether to measure.
@@ -44,39 +35,53 @@ def print_plan(
     """
     questions = request.sourced()
     plans = request.plans([question for question in questions if not question.question.parts])
-    print_counts(plans, count(plans, settled_fingerprints(plans, folder.ledger)), out)
-    for question in questions:
-        if not question.question.parts:
-            continue
+    settled = settled_fingerprints(plans, folder.ledger)
+    print_counts(plans, count(plans, settled), out)
+    for question in (question for question in questions if question.question.parts):
         try:
-            winners = find_winners(folder, request.profile, request.dataset_label(), request.data_fingerprint)
-            later = request.plans([question], winners)
+            later = plan_composed(question, request, folder)
         except QuestionError:
             out.print(f"{question.name}: planned when {', '.join(question.question.parts)} have run")
             continue
-        every = [*plans, *later]
-        print_counts(later, count(every, settled_fingerprints(every, folder.ledger))[len(plans) :], out)
-        plans = every
-    for plan in plans if method.scheduler == "asha" else []:
-        screening = plan_screening(plan, method)
-        out.print(f"{plan.study.name}: {screening.screening.rule if screening.screening else ''}")
+        settled |= settled_fingerprints(later, folder.ledger)
+        plans += later
+        print_counts(later, count(plans, settled)[-1:], out)
+    if method.scheduler == "asha":
+        plans = [plan_screening(plan, method) for plan in plans]
+        settled = settled_fingerprints(plans, folder.ledger)
+        for plan in plans:
+            out.print(rule_of(plan))
+    new = new_arms(plans, settled)
+    for line in skipped_in_words(without_weights(new, request.resources.weights_dir)):
+        out.print(line, markup=False)
     if timed:
         out.print("Timing some steps of each kind of trial that is new …")
-        for line in estimate_in_words(
-            expect(plans, request, method, folder, resources), price, keeps_weights=method.keep_weights != "none"
-        ):
+        expected = expect(plans, request, method, folder, settled)
+        for line in estimate_in_words(expected, price, keeps_weights=method.keep_weights != "none"):
             out.print(line)
-    elif _configs(plans, method, folder):
+    elif new:
         request.load_dataset(plans)  # timing does it too: a run would refuse what does not fit the images
-    if resources.checkpoints is None:
+    if request.resources.checkpoints is None:
         out.print(
             "A trial that loses its node starts again, unless --checkpoints names storage that all nodes see; one that "
             "loses its process only goes on"
         )
 
 
+def plan_composed(question: SourcedQuestion, request: Request, folder: ResultsFolder) -> list[StudyPlan]:
+    """The study of a question that starts from what others found.
+
+    Raises:
+        QuestionError: They did not find enough yet.
+    """
+    from grid.report.pipeline import find_winners  # pandas takes seconds to import
+
+    winners = find_winners(folder, request.profile, request.dataset_label(), request.data_fingerprint)
+    return request.plans([question], winners)
+
+
 def refuse_too_many_gpu_hours(
-    plans: Sequence[StudyPlan], request: Request, method: Method, folder: ResultsFolder, resources: Resources
+    plans: Sequence[StudyPlan], request: Request, method: Method, folder: ResultsFolder
 ) -> None:
     """Ends a run that would take more GPU hours than the user allows, before it starts.
 
@@ -87,8 +92,10 @@ def refuse_too_many_gpu_hours(
         return
     from grid.forecast.forecast import settled_here  # torch takes seconds to import
 
-    expected = expect(plans, request, method, folder, resources)
-    if expected.unknown and settled_here(resources).gpus:
+    if method.scheduler == "asha":
+        plans = [plan_screening(plan, method) for plan in plans]
+    expected = expect(plans, request, method, folder, settled_fingerprints(plans, folder.ledger))
+    if expected.unknown and settled_here(request.resources).gpus:
         reason = next(iter(expected.unknown))
         raise UserError(f"--max-gpu-hours: how long trials take is not known, {reason}; leave it out, or run there")
     if expected.gpu_hours.high > method.max_gpu_hours:
@@ -99,15 +106,48 @@ def refuse_too_many_gpu_hours(
 
 
 def expect(
-    plans: Sequence[StudyPlan], request: Request, method: PlannedMethod, folder: ResultsFolder, resources: Resources
+    plans: Sequence[StudyPlan],
+    request: Request,
+    method: PlannedMethod,
+    folder: ResultsFolder,
+    settled: Collection[str],
 ) -> Estimate:
-    """What a run of these studies would take on this machine; times some steps of each kind of trial."""
+    """What a run would take on this machine; times some steps of each kind of trial.
+
+    Args:
+        plans: Its studies; the screenings of them where it screens.
+        request: What is asked.
+        method: How the run goes about it.
+        folder: What was trained already.
+        settled: The trials that need no more training.
+    """
     from grid.forecast.forecast import forecast  # torch takes seconds to import
 
-    configs = _configs(plans, method, folder)
+    new = new_arms(plans, settled)
+    skipped = without_weights(new, request.resources.weights_dir)
+    configs = [config for fingerprint, config in new.items() if fingerprint not in skipped]
+    if method.scheduler == "asha":
+        configs = []
+        for plan in plans:
+            records = folder.ledger.read(trial.fingerprint for trial in plan.trials)
+            trained = {fingerprint: len(record.epochs) for fingerprint, record in records.items()}
+            mine = skipped.keys() & {trial.fingerprint for trial in plan.trials}
+            configs += rehearse(schedule_of(plan, folder.ledger, retry=True, skipped=mine), trained)
+            for arm in plan.study.arms[: num_finalists(plan, method)]:  # which they are changes little
+                configs += [arm.config] * len(plan.study.seeds)
     if not configs:
         return estimate([], {}, {}, {}, Capacity(cpus=1))
-    return forecast(configs, request.load_dataset(plans), folder.ledger, resources)
+    return forecast(configs, request.load_dataset(plans), folder.ledger, request.resources)
+
+
+def new_arms(plans: Sequence[StudyPlan], settled: Collection[str]) -> dict[str, TrainConfig]:
+    """The arm of each trial that is to be trained, by the trial's fingerprint; each trial once."""
+    return {
+        trial.fingerprint: plan.study.arms[trial.arm].config
+        for plan in plans
+        for trial in plan.trials
+        if trial.fingerprint not in settled
+    }
 
 
 def print_counts(plans: Sequence[StudyPlan], counts: Sequence[PlanCounts], out: Console) -> None:
@@ -118,19 +158,3 @@ def print_counts(plans: Sequence[StudyPlan], counts: Sequence[PlanCounts], out: 
         table.add_row(plan.study.name, *(str(number) for number in row))
     if plans:
         out.print(table)
-
-
-def _configs(plans: Sequence[StudyPlan], method: PlannedMethod, folder: ResultsFolder) -> list[TrainConfig]:
-    """What would be trained, in order; of a screening as if all arms did alike, which decides nothing of its length."""
-    if method.scheduler == "grid":
-        return list(new_trials(plans, settled_fingerprints(plans, folder.ledger)).values())
-    configs: list[TrainConfig] = []
-    for plan in plans:
-        screening = plan_screening(plan, method)
-        records = folder.ledger.read(trial.fingerprint for trial in screening.trials)
-        trained = {fingerprint: len(record.epochs) for fingerprint, record in records.items()}
-        alike = {trial.fingerprint: 0.5 for trial in screening.trials}
-        configs += rehearse(schedule_of(screening, folder.ledger, retry=True), alike, 1, trained)
-        for arm in plan.study.arms[: num_finalists(plan, method)]:
-            configs += [arm.config] * len(plan.study.seeds)
-    return configs

@@ -17,6 +17,7 @@ from grid.questions.fields import Overrides, flat_fields
 from grid.questions.question import Profile, SourcedQuestion, catalogue, find_question, read_profiles
 from grid.questions.sourced_yaml import MAX_KEY, read_value
 from grid.questions.study import Study
+from grid.runs.precision import native_precision
 
 if TYPE_CHECKING:  # NumPy takes a while to import, and --help does without
     from cifar_models.data import Dataset
@@ -28,7 +29,7 @@ class DataRequest(Frozen):
     """Which images, and at which budget. Their bytes are read once, however often they are asked for.
 
     Attributes:
-        profile: The budget: quick, cpu or paper.
+        profile: The budget: quick, cpu, night or paper.
         dataset: The data set; the profile's if not given.
         data_dir: Where the data set is; ./data if not given.
     """
@@ -43,8 +44,9 @@ class DataRequest(Frozen):
         Raises:
             UserError: There is no such profile.
         """
-        name = self._dataset_name()
-        return f"folder-{_file_name(self.data_dir)}" if name == "folder" and self.data_dir else name
+        if self._dataset_name() != "folder" or not self.data_dir:
+            return self._dataset_name()
+        return f"folder-{re.sub('[^A-Za-z0-9_-]', '-', self.data_dir.resolve().name)[:60] or 'folder'}"
 
     @cached_property
     def data_fingerprint(self) -> str:
@@ -71,7 +73,7 @@ class DataRequest(Frozen):
 
 
 class Request(DataRequest):
-    """Which questions, and what is changed in them.
+    """Which questions, what is changed in them, and what their trials may use.
 
     Attributes:
         seeds: Seeds an arm; the profile's if not given.
@@ -79,7 +81,7 @@ class Request(DataRequest):
         precision: Number format; auto takes bf16 where the hardware has it.
         vary: What the seed draws too; split: which images are trained on and which are for validation.
         questions: Names in the catalogue or paths of files; the whole catalogue if empty.
-        on_gpu: Whether trials run on GPUs, whatever this machine has; None to look.
+        resources: What trials may use.
     """
 
     seeds: int | None = Field(default=None, ge=1, le=1000)
@@ -87,11 +89,11 @@ class Request(DataRequest):
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     vary: Literal["split"] | None = None
     questions: Annotated[tuple[str, ...], Parameter(parse=False)] = ()
-    on_gpu: Annotated[bool | None, Parameter(parse=False)] = None
+    resources: Annotated[Resources, Parameter(parse=False)] = Resources()
 
     def of(self, questions: Sequence[str], resources: Resources) -> Self:
         """The request for some questions, whose trials may use what `resources` says."""
-        return self.model_copy(update={"questions": tuple(questions), "on_gpu": resources.on_gpu})
+        return self.model_copy(update={"questions": tuple(questions), "resources": resources})
 
     def sourced(self) -> list[SourcedQuestion]:
         """The questions as they were written, each once.
@@ -122,9 +124,11 @@ class Request(DataRequest):
             UserError: A choice or a question is not possible.
         """
         overrides = {field: value for setting in self.settings for field, value in _parse_setting(setting).items()}
-        precision = self.precision if self.precision != "auto" else native_precision(self.on_gpu)
-        if self.precision != "auto":
-            overrides["precision"] = self.precision
+        precision = self.precision
+        if precision == "auto":
+            precision = native_precision(self.resources)
+        else:
+            overrides["precision"] = precision
         studies = [
             make_study(
                 question,
@@ -181,19 +185,10 @@ class Request(DataRequest):
     def _images(self) -> "Dataset":
         from cifar_models.data import load
 
-        dataset = load(self._dataset_name(), self.data_dir)
+        dataset = load(self._dataset_name(), self.data_dir, known_fingerprint=self.data_fingerprint)
         if dataset.fingerprint != self.data_fingerprint:
             raise UserError("the data changed while it was read; run the same command again")
         return dataset
-
-
-def native_precision(on_gpu: bool | None) -> str:
-    """The number format that suits where trials run: bf16 where it is fast, else fp32."""
-    if on_gpu:
-        return "bf16"  # the GPUs may be on other machines than this; current ones all have it
-    from cifar_models import device  # torch takes seconds to import
-
-    return device.native_precision(device.default_device())
 
 
 def _check_parts(question: SourcedQuestion, given: Mapping[str, SourcedQuestion]) -> None:
@@ -212,15 +207,7 @@ def _parse_setting(setting: str) -> Overrides:
     if not equals or not re.fullmatch(rf"[\w.]{{1,{MAX_KEY}}}", field, re.ASCII):
         raise UserError(f"--set: {setting!r:.80} is not FIELD=VALUE; an example is --set epochs=10")
     try:
-        flat: Overrides = flat_fields({field: read_value(value)})
+        values: Overrides = flat_fields({field: read_value(value)})
     except ValueError as error:
         raise UserError(f"--set {setting!r:.80}: {error}") from None
-    return flat
-
-
-def _file_name(folder: Path) -> str:
-    """A folder's name with only what is safe in the name of a page."""
-    return (
-        "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in folder.resolve().name)[:60]
-        or "folder"
-    )
+    return values

@@ -6,9 +6,12 @@ no more of the error rate than `grid.analysis.inference.look_levels` gives it.
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from grid.analysis.conclusion import Conclusion
 from grid.records.plan import StudyPlan
+
+if TYPE_CHECKING:  # SciPy takes seconds to import
+    from grid.analysis.conclusion import Conclusion
 
 GROWTH = 1.5
 """By how much the seeds of an arm grow from look to look: less would spend the error rate on many looks."""
@@ -19,7 +22,7 @@ def next_num_seeds(num_seeds: int) -> int:
     return max(num_seeds + 1, math.ceil(GROWTH * num_seeds))
 
 
-def open_questions(conclusion: Conclusion) -> list[frozenset[int]]:
+def open_questions(conclusion: "Conclusion") -> list[frozenset[int]]:
     """The arms that more seeds could still decide something about, the cheapest first.
 
     That is what is claimed; or, if nothing is, the best arm and the others that may be the best.

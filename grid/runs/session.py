@@ -3,19 +3,19 @@
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from cifar_models.data import Dataset
-from grid.analysis.study_result import StudyResult
+from cifar_models.config import TrainConfig
 from grid.errors import QuestionError, one_line
+from grid.execution.ahead import ClusterAhead
 from grid.execution.interrupt import stop_main_thread, stoppable
-from grid.execution.progress import ProgressDisplay, RunState
-from grid.execution.resources import Resources
+from grid.execution.progress import ProgressDisplay, RunState, TrialName
 from grid.execution.schedule import Queue, Schedule
 from grid.formats import plural
 from grid.questions.claims import claims_hash
@@ -25,14 +25,18 @@ from grid.records.manifest import RunLog, recorded_run
 from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
 from grid.records.results_folder import ResultsFolder
 from grid.records.status import RETRIED
-from grid.report.answers import answer_lines
-from grid.report.pipeline import best_trials, find_winners, make_report, results_of
 from grid.report.samples import samples_are_missing, write_samples
 from grid.runs.method import Method
-from grid.runs.planning import print_counts, refuse_too_many_gpu_hours
+from grid.runs.on_end import run_on_end
+from grid.runs.planning import plan_composed, print_counts, refuse_too_many_gpu_hours
 from grid.runs.request import Request
-from grid.runs.screening import confirmation, plan_screening, schedule_of
+from grid.runs.screening import confirmation, plan_screening, rule_of, schedule_of
 from grid.runs.sequential import open_questions, seeds_of_next_look
+from grid.runs.so_far import PagesSoFar
+from grid.runs.weights import record_skipped, skipped_in_words, without_weights
+
+if TYPE_CHECKING:  # pandas and SciPy take seconds to import, and training starts without
+    from grid.analysis.study_result import StudyResult
 
 
 @dataclass
@@ -40,10 +44,9 @@ class Session:
     """A run of some questions into a results folder.
 
     Attributes:
-        request: Which questions, and on which images.
+        request: Which questions, on which images, and what their trials may use.
         method: Which of their trials it trains.
         folder: Where it finds what was trained, and writes to.
-        resources: What trials may use.
         out: Where it says what it does.
         take_over: Whether it takes the folder from a run of which nobody can tell whether it was killed.
         plans: The newest plan of each study so far, by the study's name.
@@ -53,14 +56,15 @@ class Session:
     request: Request
     method: Method
     folder: ResultsFolder
-    resources: Resources
     out: Console
     take_over: bool = False
     plans: dict[str, StudyPlan] = field(init=False, default_factory=dict)
     interrupted: bool = field(init=False, default=False)
+    _skipped: dict[str, str] = field(init=False, default_factory=dict)  # why, by fingerprint
     _trained: set[str] = field(init=False, default_factory=set)
     _log: RunLog | None = field(init=False, default=None)
     _fence: Fence | None = field(init=False, default=None)
+    _cluster: ClusterAhead | None = field(init=False, default=None)
     _open: ExitStack = field(init=False, default_factory=ExitStack)
 
     def run(self) -> tuple[Path, bool]:
@@ -69,7 +73,8 @@ class Session:
         Questions that build on what others found are planned and trained after those.
 
         Returns:
-            The index page, and whether every planned trial has a result (a diverged one is a result).
+            The index page, and whether every planned trial has a result (a diverged one is a result). One that was
+            skipped may go without, unless the method requires all.
 
         Raises:
             UserError: Something in the request, the questions, the data or the folder is not usable.
@@ -84,10 +89,17 @@ class Session:
             answered = self._all_ended() and all([self._answer_composed(question) for question in composed])
             if self.method.keep_weights == "best" and self._all_ended():
                 self._keep_best_weights()
+            if self._cluster is not None:
+                self._cluster.leave()
+            from grid.report.answers import answer_lines
+            from grid.report.pipeline import make_report
+
             self._say(*self.folder.set_aside_damaged())
             index, results = make_report(self.folder)
             complete = self._print_outcome() and answered
-            self._print_answers(results)
+            for line in answer_lines(found for found in results if found.study.name in self.plans):
+                self.out.print(line, markup=False, soft_wrap=False)
+            self.out.print()
             if self._log is not None and not complete:
                 self._log.outcome = "interrupted" if self.interrupted else "failed"
         return index, complete
@@ -109,10 +121,8 @@ class Session:
 
     def _answer_composed(self, question: SourcedQuestion) -> bool:
         """Trains a question that starts from what others found; returns whether they found enough to plan it."""
-        request = self.request
-        winners = find_winners(self.folder, request.profile, request.dataset_label(), request.data_fingerprint)
         try:
-            self._answer(request.plans([question], winners))
+            self._answer(plan_composed(question, self.request, self.folder))
         except QuestionError as error:
             self.out.print(str(error))
             return False
@@ -122,7 +132,7 @@ class Session:
         """Trains what the method asks for of some studies."""
         if not plans:
             return
-        refuse_too_many_gpu_hours(plans, self.request, self.method, self.folder, self.resources)
+        refuse_too_many_gpu_hours(plans, self.request, self.method, self.folder)
         if self.method.scheduler == "asha":
             for plan in plans:
                 self._screen_and_confirm(plan)
@@ -136,10 +146,10 @@ class Session:
         if self.interrupted:
             return
         screening = plan_screening(plan, self.method)
-        self.out.print(f"{plan.study.name}: {screening.screening.rule if screening.screening else ''}")
+        self.out.print(rule_of(screening))
         settled = self._settled([screening])
-        schedule = schedule_of(screening, self.folder.ledger, retry=True)
-        self._train([screening], settled, schedule)
+        skipped = self._skip(new_trials([screening], settled))
+        self._train([screening], settled, schedule_of(screening, self.folder.ledger, retry=True, skipped=skipped))
         confirmed = confirmation(screening, self.folder.ledger, self.method)
         if self.interrupted:
             self.folder.save_plans([confirmed])
@@ -163,6 +173,8 @@ class Session:
         Returns:
             The plans with this look and the further trials, and the number of those.
         """
+        from grid.report.pipeline import results_of
+
         looked = [plan.looked_at() for plan in plans]
         conclusions = {found.study.name: found.conclusion for found in results_of(self.folder, looked)}
         grown, added = [], 0
@@ -191,7 +203,17 @@ class Session:
         """Trains the new trials at full budget, each to its end."""
         settled = self._settled(plans)
         screened = {trial.fingerprint for plan in plans for trial in plan.trials if trial.stage == "screening"}
-        self._train(plans, settled, Queue(new_trials(plans, settled | screened)))
+        new = new_trials(plans, settled | screened)
+        skipped = self._skip(new)
+        self._train(plans, settled, Queue({key: config for key, config in new.items() if key not in skipped}))
+
+    def _skip(self, new: Mapping[str, TrainConfig]) -> Collection[str]:
+        """The new trials that can't be trained here; why is said once, before the first of them would start."""
+        skipped = without_weights(new, self.request.resources.weights_dir)
+        told = {*self._skipped.values()}
+        self._say(*skipped_in_words({key: reason for key, reason in skipped.items() if reason not in told}))
+        self._skipped |= skipped
+        return skipped.keys()
 
     def _settled(self, plans: Sequence[StudyPlan]) -> set[str]:
         """Trials of these studies, and of those before, that need no more training; damaged ones are set aside."""
@@ -207,16 +229,32 @@ class Session:
         counts = count([*earlier, *plans], settled)[len(earlier) :]
         self.plans |= {plan.study.name: plan for plan in plans}
         print_counts(plans, counts, self.out)
+        if self._cluster is None and not schedule.is_done():
+            self._cluster = self._open.enter_context(ClusterAhead())
         dataset = None if schedule.is_done() else self.request.load_dataset(plans)
         log = self._note(plans, counts)  # nothing is written before all checks have passed
-        if dataset is not None:
-            self._carry_out(schedule, plans, dataset, log)
+        if dataset is None:
+            return
+        assert self._cluster is not None
+        log.add_nodes(self._cluster.wait())
+        from grid.execution.launch import train_all  # Ray takes seconds to import; not all runs need it
+
+        labels = {t.fingerprint: TrialName(p.study.arms[t.arm].label, t.seed) for p in plans for t in p.trials}
+        budgets = {fingerprint: config.epochs for fingerprint, config in schedule.trials.items()}
+        self._trained |= schedule.trials.keys()
+        ledger, resources, keep = self.folder.ledger, self.request.resources, self.method.keep_weights != "none"
+        self._say(f"Pages, as trials finish: {(self.folder.root / 'index.html').resolve()}")
+        with PagesSoFar(self.folder.root) as pages, ProgressDisplay(RunState(budgets, labels), self.out) as display:
+            display.on_trial_end = pages.trial_ended
+            ended = train_all(schedule, dataset, ledger, resources, display, keep_weights=keep, fence=self._fence)
+        self.interrupted = not ended
 
     def _note(self, plans: Sequence[StudyPlan], counts: Sequence[PlanCounts]) -> RunLog:
         """Writes the plans, and the manifest of this run, which is on disk before its first trial starts."""
         self.folder.prepare()
         if self._log is None:
-            recorded = recorded_run(self.folder.runs, sys.argv, self.resources.num_threads())
+            self._open.callback(self._run_on_end)
+            recorded = recorded_run(self.folder.runs, sys.argv, self.request.resources.num_threads())
             self._log = self._open.enter_context(recorded)
         for plan, numbers in zip(plans, counts, strict=True):
             self._log.add_study(plan, numbers, claims_hash(plan.study.claims) if plan.study.claims else None)
@@ -225,23 +263,8 @@ class Session:
         for plan in plans:
             if samples_are_missing(plan.study, self.folder.files):
                 write_samples(plan.study, self.folder.files)
+        record_skipped(self._skipped, plans, self.folder.ledger)
         return self._log
-
-    def _carry_out(self, schedule: Schedule, plans: Sequence[StudyPlan], dataset: Dataset, log: RunLog) -> None:
-        """Has Ray train what a schedule hands out."""
-        from grid.execution.launch import train_all  # torch and Ray take seconds to import; not all runs need them
-        from grid.execution.nodes import node_facts
-        from grid.execution.ray_cluster import ray_cluster
-
-        self._open.enter_context(ray_cluster())
-        log.add_nodes(node_facts())
-        names = {t.fingerprint: f"{p.study.arms[t.arm].label}, seed {t.seed}" for p in plans for t in p.trials}
-        budgets = {fingerprint: config.epochs for fingerprint, config in schedule.trials.items()}
-        self._trained |= schedule.trials.keys()
-        ledger, keep = self.folder.ledger, self.method.keep_weights != "none"
-        with ProgressDisplay(RunState(budgets, names), self.out) as display:
-            ended = train_all(schedule, dataset, ledger, self.resources, display, keep_weights=keep, fence=self._fence)
-        self.interrupted = not ended
 
     def _without_weights(self, plans: Sequence[StudyPlan]) -> set[str]:
         """Trials whose weights are asked for and were not kept: they have to be trained again."""
@@ -249,12 +272,16 @@ class Session:
             return set()
         wanted = {trial.fingerprint for plan in plans for trial in plan.trials if trial.stage == "full"}
         if self.method.keep_weights == "best":
+            from grid.report.pipeline import best_trials
+
             wanted = best_trials(self.folder, plans)
         ok = (key for key, record in self.folder.ledger.read(wanted).items() if record.status == "ok")
         return {fingerprint for fingerprint in ok if not self.folder.ledger.has_weights(fingerprint)}
 
     def _keep_best_weights(self) -> None:
         """Leaves the weights of each study's best trial, of those that this run trained."""
+        from grid.report.pipeline import best_trials
+
         plans = [*self.plans.values()]
         self._train_in_full(plans)  # the best one may be of an earlier run, which kept none
         best = best_trials(self.folder, plans)
@@ -267,14 +294,21 @@ class Session:
             if problem is not None:
                 self.out.print(one_line(problem), markup=False)
 
-    def _print_answers(self, results: Sequence[StudyResult]) -> None:
+    def _run_on_end(self) -> None:
+        """Runs what the user wants to be run when this run has ended."""
+        if self.method.on_end is not None and self._log is not None:
+            run_on_end(self.method.on_end, self._log.manifest, self.folder.root, self._say)
+
+    def _print_answers(self, results: "Sequence[StudyResult]") -> None:
         """Says what each question of this run found."""
+        from grid.report.answers import answer_lines
+
         for line in answer_lines(found for found in results if found.study.name in self.plans):
             self.out.print(line, markup=False, soft_wrap=False)
         self.out.print()
 
     def _print_outcome(self) -> bool:
-        """Says how the trials ended; returns whether each has a result."""
+        """Says how the trials ended; returns whether each has a result, or may go without."""
         planned = list(dict.fromkeys(trial.fingerprint for plan in self.plans.values() for trial in plan.trials))
         records = self.folder.ledger.read(planned)
         statuses = Counter(records[f].status if f in records else "not_run" for f in planned)
@@ -283,4 +317,4 @@ class Session:
             self.out.print("Interrupted: run the same command again to go on.")
         for reason in dict.fromkeys(r.reason for r in records.values() if r.status in RETRIED):
             self.out.print(f"  {one_line(reason)}", markup=False)
-        return not statuses.keys() & RETRIED
+        return not statuses.keys() & (RETRIED | {"skipped"} if self.method.require_all else RETRIED)

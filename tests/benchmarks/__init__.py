@@ -1,1 +1,1 @@
-"""Timings and ratios. They are for people to read, on a quiet machine; none of them is a test."""
+"""Timings beside their peers, and error rates. For a quiet machine; docs/benchmarks.md says what each is."""

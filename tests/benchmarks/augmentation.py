@@ -2,14 +2,10 @@
 
 All three jitter colours, rotate by up to 45 degrees and flip, each with probability 0.3, and hand over a batch of 256
 as float32. torchvision's is what a Dataset does in `__getitem__`; kornia, which this project does not depend on, is
-measured only where it is installed. Each is measured in a process of its own. Run it as a module, with a name of
-`WAYS` for that one alone, or without for all of them in turn.
+measured only where it is installed. Each is measured in a process of its own: run as a module with a name of `WAYS`.
 """
 
 import importlib.util
-import os
-import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -20,12 +16,15 @@ from PIL import Image
 
 from cifar_models.augmentation import augment, draw_parameters
 from cifar_models.config import AugmentationConfig
-from cifar_models.device import WORKER_ENVIRONMENT, prepare_process
-from tests.benchmarks.throughput import random_images
+from cifar_models.device import prepare_process
+from cifar_models.environment import WORKER_ENVIRONMENT
+from tests.benchmarks.commands import last_line, module
+from tests.benchmarks.rows import Row
+from tests.benchmarks.setting import Setting
+from tests.benchmarks.throughput import ONE_THREAD, random_images
 
 BATCH_SIZE = 256
 SECONDS = 3.0
-ROUNDS = 3
 PROBABILITY = 0.3
 
 
@@ -66,10 +65,33 @@ def kornia() -> Callable[[], torch.Tensor]:
     return lambda: transform(images / 255)
 
 
-WAYS = {"torchvision": torchvision_pil, "kornia": kornia, "ours": ours}
+WAYS = {"torchvision, image by image": torchvision_pil, "kornia": kornia, "ours": ours}
 
 
-def measure(way: str) -> float:
+def measure(setting: Setting) -> list[Row]:
+    """Each way that is installed, ours beside it."""
+    ways = [way for way in WAYS if way != "kornia" or importlib.util.find_spec("kornia")]
+    speeds: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in setting.each_round():
+        for way in ways:
+            ran = module("augmentation", way, changes=WORKER_ENVIRONMENT | ONE_THREAD)
+            speeds[way].append(float(last_line(ran)))
+    return [
+        Row(
+            name="augmentation",
+            what=f"the report's three, p = {PROBABILITY}, batch {BATCH_SIZE}, one thread",
+            unit="images/s",
+            ours=tuple(speeds["ours"]),
+            peer=way,
+            theirs=tuple(speeds[way]),
+            others=setting.others,
+        )
+        for way in ways
+        if way != "ours"
+    ]
+
+
+def speed_of(way: str) -> float:
     """Images a second of the median batch, after two that do not count; in this process."""
     prepare_process(num_threads=1)
     step = WAYS[way]()
@@ -83,33 +105,5 @@ def measure(way: str) -> float:
     return BATCH_SIZE / float(np.median(walls))
 
 
-def measure_apart(way: str) -> float:
-    """Images a second, in a process with the environment that Ray workers get."""
-    environment = os.environ | WORKER_ENVIRONMENT | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "tests.benchmarks.augmentation", way]
-    return float(subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout)
-
-
-def main() -> None:
-    """Prints medians and ratios, measured in turn."""
-    ways = [way for way in WAYS if way != "kornia" or importlib.util.find_spec("kornia")]
-    print(f"The report's augmentation, batch {BATCH_SIZE}, one process, one thread, {ROUNDS} rounds in turn")
-    rounds = [{way: measure_apart(way) for way in ways} for _ in range(ROUNDS)]
-    for way in ways:
-        ratios = [each["ours"] / each[way] for each in rounds]
-        median = statistics.median(each[way] for each in rounds)
-        beside = (
-            ""
-            if way == "ours"
-            else f", ours {statistics.median(ratios):.2f} times as many ({min(ratios):.2f} to {max(ratios):.2f})"
-        )
-        print(f"  {way:<12} {median:9,.0f} images/s{beside}")
-    if "kornia" not in ways:
-        print("  kornia       not installed, not measured")
-
-
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(measure(sys.argv[1]))
-    else:
-        main()
+    print(speed_of(sys.argv[1]))

@@ -224,17 +224,12 @@ def power() -> Iterator[tuple[str, Sequence[float]]]:
     """One arm better than all others, by points: the chance that it is found better than a certain other one."""
     for num_arms in (2, 5, 20):
         for num_seeds in SEEDS:
-            row, claimed = [], []
+            row = []
             for points in POINTS:
                 world = World((0.85 + points / 100, *equal_arms(num_arms - 1)))
                 effect = draw_differences(world, num_seeds, NUM_BESIDE, np.random.default_rng(4)).effect
                 row.append(100 * float((find_better(effect)[:, : num_arms - 1] > 0).mean()))
-                num_others = max(effect.mean.shape[1] - 1, 1)
-                weights = np.array([0.5, *[0.5 / num_others] * num_others])[: effect.mean.shape[1]]
-                claimed.append(100 * float((find_better(effect, weights=weights)[:, 0] > 0).mean()))
             yield f"{num_arms} arms, {num_seeds} seeds", row
-            if num_arms > 2:
-                yield f"{num_arms} arms, {num_seeds} seeds, that pair claimed before", claimed
 
 
 def chosen_on_validation() -> Iterator[tuple[str, Sequence[float]]]:

@@ -8,8 +8,9 @@ import time
 
 import numpy as np
 
-from grid.analysis.family import BETTER, WINNERS
-from grid.analysis.inference import ALPHA, Effect, half_width, report_levels
+from grid.analysis.cases import MARGIN
+from grid.analysis.family import BETTER, CLAIMS, EQUAL, WINNERS
+from grid.analysis.inference import ALPHA, Effect, half_width, holm, p_between, report_levels
 from tests.grid.analysis.moderated import (
     compare,
     covered,
@@ -23,6 +24,7 @@ from tests.grid.analysis.moderated import (
 
 NUM_STUDIES = 2_500
 NUM_IN_FULL = 400
+NUM_BESIDE = 1_000
 ARMS = (4, 6, 10, 20)
 SEEDS = (3, 5)
 IMAGES = (10_000, 1_000, 360)
@@ -75,31 +77,49 @@ def other_worlds(rng: np.random.Generator) -> None:
     row(f"beta difficulty, luck by class, 360 images, {NUM_IN_FULL} studies", *values)
 
 
-def half_differ(rng: np.random.Generator) -> None:
-    """Half of the arms far below the others: false findings within each half, by Holm's steps to their end."""
-    print("\n  Half of the arms at 40 %, the others at 95 %: any false 'better' within a half, 600 studies")
+def some_differ(rng: np.random.Generator) -> None:
+    """Some arms far below the others: false findings within each part, by Holm's steps to their end."""
+    print("\n  Some arms at 40 %, the others at 95 %, some wild at 80 over 1 or 3: any false 'better' within a part")
     for num_arms in ARMS:
+        num_studies = NUM_STUDIES if num_arms <= 6 else 600
         first, second = np.triu_indices(num_arms, 1)
-        acc = np.where(np.arange(num_arms) < num_arms // 2, 0.95, 0.4)
-        same = acc[first] == acc[second]
-        for wild in (1, 2):
-            phi = np.where(np.arange(num_arms) < wild, 80.0, 3.0)
-            effect = compare(draw(np.tile(phi, (600, 1)), 3, rng, acc=acc))
-            row(
-                f"{num_arms} arms, {wild} at 80 over 3",
-                100 * float(((find_pairs(effect) != 0) & same).any(axis=1).mean()),
-            )
+        for num_high in sorted({num_arms // 2, num_arms - 2}):
+            acc = np.where(np.arange(num_arms) < num_high, 0.95, 0.4)
+            same = acc[first] == acc[second]
+            values = []
+            for wild, others in ((1, 1), (1, 3), (2, 1), (2, 3)):
+                phi = np.where(np.arange(num_arms) < wild, 80.0, float(others))
+                found = find_pairs(compare(draw(np.tile(phi, (num_studies, 1)), 3, rng, acc=acc))) != 0
+                values.append(100 * float((found & same).any(axis=1).mean()))
+            row(f"{num_high} of {num_arms} arms high, 1 or 2 wild, {num_studies:,} studies", *values)
+
+
+def false_equality(rng: np.random.Generator) -> None:
+    """Two halves that differ by exactly the margin: any pair of arms of both found equal."""
+    print(f"\n  Two halves that differ by half a point: any of their pairs found equal, {NUM_BESIDE:,} studies")
+    print(f"    {'ratios of 1, 3 and 10':<58}" + "".join(f"{f'{s} seeds':>9}" for s in (3, 5, 12, 20)))
+    for num_arms in ARMS[:3]:
+        acc = 0.85 + np.where(np.arange(num_arms) % 2, MARGIN / 2, -MARGIN / 2)
+        first, second = np.triu_indices(num_arms, 1)
+        differ = acc[first] != acc[second]
+        for phi in (1.0, 3.0, 10.0):
+            values = []
+            for num_seeds in (3, 5, 12, 20):
+                effect = compare(draw(np.full((NUM_BESIDE, num_arms), phi), num_seeds, rng, acc=acc))
+                found = np.array([holm(p) for p in p_between(effect, -MARGIN, MARGIN)]) <= EQUAL * ALPHA
+                values.append(100 * float((found & differ).any(axis=1).mean()))
+            row(f"{num_arms} arms, ratio {phi:g}", *values)
 
 
 def power(rng: np.random.Generator) -> None:
     """One arm better by 2 points: found better than a certain other one; seeds deviate by 0.24 points."""
-    print("\n  Power: one arm better by 2 points, 3 seeds; without claims, and where claims have half of the rate")
+    print("\n  Power: one arm better by 2 points, 3 seeds; without claims, and where claims have their share")
     for num_arms in (5, 10, 20):
         acc = np.where(np.arange(num_arms) == 0, 0.87, 0.85)
         phi = np.tile(1 + 0.0024**2 * 10_000 / (acc * (1 - acc) / 2), (NUM_STUDIES, 1))
         effect = compare(draw(phi, 3, rng, acc=acc))
         others = slice(0, num_arms - 1)
-        found = [find_pairs(effect, share * BETTER * ALPHA)[:, others] > 0 for share in (1.0, 0.5)]
+        found = [find_pairs(effect, share * BETTER * ALPHA)[:, others] > 0 for share in (1.0, 1 - CLAIMS)]
         row(f"{num_arms} arms", *(100 * float(part.mean()) for part in found))
 
 
@@ -156,9 +176,10 @@ def with_a_claim(rng: np.random.Generator) -> None:
             effect = compare(seen)
             gap = seen.by_seed[:, 0] - seen.by_seed[:, 1]
             paired = Effect(gap.mean(axis=1), gap.std(axis=1, ddof=1) / 3**0.5, 3, np.sqrt(seen.image_variance[:, 0]))
-            claim = np.abs(paired.mean) > half_width(paired, BETTER * ALPHA / 2)
+            claim = np.abs(paired.mean) > half_width(paired, CLAIMS * BETTER * ALPHA)
             size = upright(effect)
-            pairs_too = (size.mean > half_width(size, BETTER * ALPHA / 2 / size.mean.shape[1])).any(axis=1)
+            level = (1 - CLAIMS) * BETTER * ALPHA / size.mean.shape[1]
+            pairs_too = (size.mean > half_width(size, level)).any(axis=1)
             values.append(100 * float((claim | pairs_too).mean()))
         row(f"{num_arms} arms, wild at 25, 80, 300 over 1", *values)
 
@@ -167,7 +188,8 @@ def main() -> None:
     """Prints all tables."""
     start, rng = time.perf_counter(), np.random.default_rng(11)
     print("Moderated pairs: shares in percent")
-    for table in (no_difference, other_worlds, half_differ, power, winner_sets, with_looks, with_a_claim):
+    tables = (power, winner_sets, with_a_claim, with_looks, some_differ, false_equality, other_worlds, no_difference)
+    for table in tables:
         table(rng)
     print(f"  took {time.perf_counter() - start:.0f} s")
 

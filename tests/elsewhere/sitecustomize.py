@@ -11,28 +11,32 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 PRECISION = os.environ.get("CIFAR_GRID_TEST_PRECISION", "")
-DEVICE = "cifar_models.device"
+LOOKS = {"cifar_models.device": "native_precision", "grid.runs.precision": "processor_precision"}
+"""What looks at the hardware, by its module."""
 
 
 class DeviceFinder:
-    """Finds the module that knows the device, once, and has it say another format; torch is not imported for it."""
+    """Finds the modules that look at the hardware, and has them say another format; torch is not imported for it."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name != DEVICE:
+        if name not in LOOKS:
             return None
         sys.meta_path.remove(DeviceFinder)
-        spec = importlib.util.find_spec(name)
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            sys.meta_path.insert(0, DeviceFinder)
         assert spec is not None and spec.loader is not None
         execute = spec.loader.exec_module
 
         def execute_and_patch(module: ModuleType) -> None:
             execute(module)
-            vars(module)["native_precision"] = lambda device: PRECISION
+            vars(module)[LOOKS[name]] = lambda where: PRECISION
 
         spec.loader.exec_module = execute_and_patch  # type: ignore[method-assign]
         return spec
 
 
-if PRECISION and DEVICE not in sys.modules:
+if PRECISION and not LOOKS.keys() & sys.modules.keys():
     sys.meta_path.insert(0, DeviceFinder)

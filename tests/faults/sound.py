@@ -24,9 +24,10 @@ from cifar_models.data import Dataset
 from grid.cli import main
 from grid.execution.checkpoints import CheckpointStore
 from grid.execution.progress import ProgressDisplay
+from grid.execution.recorder import Recorder
 from grid.execution.resources import Resources
 from grid.execution.schedule import Job, Schedule
-from grid.execution.trial import Recorder, run_trial
+from grid.execution.trial import run_trial
 from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.records.lock import Fence

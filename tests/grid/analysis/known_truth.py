@@ -73,11 +73,12 @@ def known_trial(
 def _test_record(right: npt.NDArray[np.bool_]) -> TestRecord:
     label = np.zeros(len(right), np.uint8)
     return TestRecord(
-        loss=1.0,
+        loss=2 - float(right.mean()),
         acc=float(right.mean()),
         label=label,
         predicted=(~right).astype(np.uint8),
         true_prob=right.astype(np.float16),
+        predicted_prob=np.ones(len(right), np.float16),
     )
 
 

@@ -233,25 +233,23 @@ def rejection_rate(width: Width, num_seeds: int, image_share: float, alpha: floa
     return float((density * 2 * stats.norm.sf(width(effect, alpha))).sum())
 
 
-def find_better(effect: Effect, level: float = ALPHA, weights: Array | None = None) -> npt.NDArray[np.int8]:
+def find_better(effect: Effect, level: float = ALPHA) -> npt.NDArray[np.int8]:
     """Which arm of each pair is found better, all pairs of an experiment being one family: 1, -1, or 0 for neither.
 
     Args:
         effect: Of every pair, `(R, P)`.
         level: Error rate of an experiment.
-        weights: Share of it that each pair has, `(P,)`; the same for all by default.
     """
     shape = np.shape(effect.mean)
-    share = np.full(shape[1], 1 / shape[1]) if weights is None else weights
     size = np.abs(effect.mean)
-    first_step = (size > half_width(effect, level * share)).any(axis=1, keepdims=True)  # else Holm stops at once
+    first_step = (size > half_width(effect, level / shape[1])).any(axis=1, keepdims=True)  # else Holm stops at once
     unclear = first_step & (size > half_width(effect, level))  # else the p-value is above the level as it is
     p = np.ones(shape)
     chosen = effect._replace(mean=size)
     p[unclear] = 2 * p_above(Effect(*(np.broadcast_to(part, shape)[unclear] for part in chosen)))
     found = np.zeros(shape, np.int8)
     for experiment in np.flatnonzero(first_step):
-        found[experiment] = holm(p[experiment], share) <= level
+        found[experiment] = holm(p[experiment]) <= level
     return np.asarray(found * np.sign(effect.mean).astype(np.int8))
 
 

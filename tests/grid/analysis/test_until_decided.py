@@ -34,6 +34,7 @@ def trials_of(plan: StudyPlan, trainings: Trainings) -> pd.DataFrame:
     rows = [
         {"study": plan.study.name, "arm": t.arm, "seed": t.seed, "stage": "full", "status": "ok", "fit": "well fit"}
         | {"fingerprint": t.fingerprint, "val_acc": trainings.val_acc[t.arm, t.seed]}
+        | {"test_acc": trainings.right[t.arm, t.seed].mean()}
         for t in plan.trials
     ]
     return pd.DataFrame(rows)

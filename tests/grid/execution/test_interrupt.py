@@ -13,9 +13,9 @@ import pytest
 from cifar_models.checkpoint import unpack
 from grid.errors import LostLockError
 from grid.execution.interrupt import stop_main_thread, stoppable
+from grid.execution.recorder import Recorder
 from grid.execution.resources import Resources
 from grid.execution.schedule import Queue
-from grid.execution.trial import Recorder
 from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.records.lock import LOCK, held_lock

@@ -12,7 +12,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from grid.execution import launch, memory_kills
-from grid.execution.launch import explain_loss
+from grid.execution.lost_trials import explain_loss
 from grid.execution.memory_kills import COUNT, MemoryKills, read_counter
 from grid.execution.ray_cluster import ray_cluster
 from grid.records.files import Folder

@@ -13,21 +13,21 @@ from cifar_models.device import prepare_process
 from cifar_models.optimizers import RULES
 from cifar_models.train import start, train
 from grid.forecast import calibration
-from grid.forecast.calibration import TIMING, calibrate, mean_of, measure_sizes, seconds_an_image, time_kind
+from grid.forecast.calibration import TIMING, calibrate, mean_of, measure_sizes, seconds_an_image, time_workload
 from grid.forecast.estimate import checkpoint_bytes
-from grid.forecast.speeds import ImageCounts, Range, Speed, epoch_s, kind_of
+from grid.forecast.speeds import ImageCounts, Range, Speed, epoch_s, workload_of
 from tests.grid.execution.small_runs import DATASET, small_config
 
 CPU = torch.device("cpu")
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 
 
-def kind(**settings: Any) -> TrainConfig:
-    return kind_of(TrainConfig.model_validate({"batch_size": 16, "precision": "fp32", **settings}))
+def workload(**settings: Any) -> TrainConfig:
+    return workload_of(TrainConfig.model_validate({"batch_size": 16, "precision": "fp32", **settings}))
 
 
-SMALL, LARGE = kind(model={"filters": [4]}), kind(model={"filters": [32]})
-TOO_LARGE = kind(model={"filters": [16384]})  # 10 GB a convolution
+SMALL, LARGE = workload(model={"filters": [4]}), workload(model={"filters": [32]})
+TOO_LARGE = workload(model={"filters": [16384]})  # 10 GB a convolution
 
 
 def test_a_step_is_extrapolated_from_two_smaller_ones() -> None:
@@ -60,7 +60,7 @@ def test_a_single_timing_is_its_own_range() -> None:
 @pytest.mark.slow
 def test_every_kind_is_timed_in_processes_of_their_own_and_a_wider_network_is_slower() -> None:
     found = calibrate([SMALL, LARGE], num_threads=1, num_at_once=2)
-    speeds = {kind: speed for kind, speed in found.items() if isinstance(speed, Speed)}
+    speeds = {workload: speed for workload, speed in found.items() if isinstance(speed, Speed)}
     assert speeds[LARGE].train_s.low > 2 * speeds[SMALL].train_s.low > 0
     for speed in speeds.values():
         assert 0 < speed.eval_s.low < speed.train_s.low <= speed.train_s.high
@@ -71,7 +71,7 @@ def test_the_fast_end_foretells_an_epoch_that_has_the_processor_to_itself() -> N
     prepare_process(num_threads=1)
     config, data = small_config(epochs=3, filters=16), split(DATASET, small_config().data)
     counts = ImageCounts(train=len(data.train_labels), val=len(data.val_labels), test=len(data.test_labels))
-    foretold_s = epoch_s(config, counts, time_kind(kind_of(config), CPU, budget_s=1, step_s=1)).low
+    foretold_s = epoch_s(config, counts, time_workload(workload_of(config), CPU, budget_s=1, step_s=1)).low
     epochs = train(config, data, CPU)
     next(epochs)
     started = time.thread_time()
@@ -120,12 +120,12 @@ def test_a_checkpoint_is_as_large_as_foretold(rule: str) -> None:
     data = split(DATASET, config.data)
     state = start(config, data, CPU)
     next(train(config, data, CPU, state=state))
-    sizes = measure_sizes([kind_of(config)])
+    sizes = measure_sizes([workload_of(config)])
     header = 20_000  # names and shapes
     assert 0 <= len(pack_state(state, {})) - checkpoint_bytes(config, sizes) < header
 
 
 def test_what_a_frozen_network_trains_is_its_last_layer() -> None:
     model = {"architecture": "resnet50", "weights": "imagenet", "trainable": "last_layer"}
-    frozen = kind(model=model, optimizer={"name": "adam"})
+    frozen = workload(model=model, optimizer={"name": "adam"})
     assert measure_sizes([frozen])[frozen].states == 2 * (2048 * 10 + 10)

@@ -16,17 +16,17 @@ from grid.forecast.estimate import (
     estimate_in_words,
     occupy,
 )
-from grid.forecast.speeds import TRIAL_START_S, ImageCounts, Range, Speed, kind_of
+from grid.forecast.speeds import TRIAL_START_S, ImageCounts, Range, Speed, workload_of
 
 ADAM = TrainConfig.model_validate({"optimizer": {"name": "adam"}, "batch_size": 10, "epochs": 1})
 SGD = TrainConfig.model_validate({"optimizer": {"name": "sgd"}, "batch_size": 10, "epochs": 1})
 IMAGES = {DataConfig(): ImageCounts(train=100, val=0, test=0)}
 SPEEDS = {
-    kind_of(ADAM): Speed(train_s=Range(1.0, 2.0), eval_s=Range(0.0, 0.0)),
-    kind_of(SGD): Speed(train_s=Range(3.0, 4.0), eval_s=Range(0.0, 0.0)),
+    workload_of(ADAM): Speed(train_s=Range(1.0, 2.0), eval_s=Range(0.0, 0.0)),
+    workload_of(SGD): Speed(train_s=Range(3.0, 4.0), eval_s=Range(0.0, 0.0)),
 }
 CPU = Share(cpus=1, gpus=0)
-SIZES = {kind_of(ADAM): Size(weights=1000, states=200), kind_of(SGD): Size(weights=1000, states=0)}
+SIZES = {workload_of(ADAM): Size(weights=1000, states=200), workload_of(SGD): Size(weights=1000, states=0)}
 
 
 def works(*shares: tuple[float, float]) -> list[Work]:
@@ -90,7 +90,10 @@ def test_only_trials_at_once_have_checkpoints_at_once_but_all_have_weights() -> 
 
 
 def test_trials_whose_time_is_not_known_are_named_with_the_reason() -> None:
-    speeds: dict[TrainConfig, Speed | str] = {kind_of(ADAM): SPEEDS[kind_of(ADAM)], kind_of(SGD): "out of memory"}
+    speeds: dict[TrainConfig, Speed | str] = {
+        workload_of(ADAM): SPEEDS[workload_of(ADAM)],
+        workload_of(SGD): "out of memory",
+    }
     planned = [Work(ADAM, CPU), Work(SGD, CPU), Work(SGD, CPU)]
     found = estimate(planned, IMAGES, speeds, SIZES, Capacity(cpus=2))
     assert (found.num_trials, found.unknown) == (1, {"out of memory": 2})

@@ -9,7 +9,7 @@ from cifar_models.records import EpochRecord
 from grid.execution.resources import Resources
 from grid.forecast import forecast as room
 from grid.forecast.forecast import forecast, settled_here
-from grid.forecast.speeds import Range, Speed, kind_of
+from grid.forecast.speeds import Range, Speed, workload_of
 from grid.records.files import Folder
 from grid.records.ledger import Ledger, TrialRecord
 from tests.grid.execution.small_runs import DATASET, small_config
@@ -43,18 +43,18 @@ def ledger_with(config: TrainConfig, folder: Path) -> Ledger:
 def test_only_kinds_that_were_never_trained_here_are_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     timed: list[TrainConfig] = []
 
-    def calibrate(kinds: list[TrainConfig], *given: int, on_gpu: bool) -> dict[TrainConfig, Speed | str]:
-        timed.extend(kinds)
-        return {kind: Speed(train_s=Range(0.1, 0.2), eval_s=Range(0.1, 0.2)) for kind in kinds}
+    def calibrate(workloads: list[TrainConfig], *given: int, on_gpu: bool) -> dict[TrainConfig, Speed | str]:
+        timed.extend(workloads)
+        return {workload: Speed(train_s=Range(0.1, 0.2), eval_s=Range(0.1, 0.2)) for workload in workloads}
 
     monkeypatch.setattr(room, "calibrate", calibrate)
     found = forecast([TRAINED, NEW, NEW], DATASET, ledger_with(TRAINED, tmp_path), RESOURCES)
-    assert timed == [kind_of(NEW)]
+    assert timed == [workload_of(NEW)]
     assert (found.num_trials, found.unknown, found.gpu_s) == (3, {}, (0, 0))
 
 
 def test_what_could_not_be_timed_is_unknown_for_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "calibrate", lambda kinds, *_, on_gpu: dict.fromkeys(kinds, "out of memory"))
+    monkeypatch.setattr(room, "calibrate", lambda workloads, *_, on_gpu: dict.fromkeys(workloads, "out of memory"))
     found = forecast([TRAINED, NEW, NEW], DATASET, ledger_with(TRAINED, tmp_path), RESOURCES)
     assert (found.num_trials, found.unknown) == (1, {"out of memory": 2})
 

@@ -4,7 +4,7 @@ import pytest
 
 from cifar_models.config import DataConfig, TrainConfig
 from cifar_models.records import EpochRecord
-from grid.forecast.speeds import ImageCounts, Range, Speed, epoch_s, kind_of, speeds_of_trained, spread, trial_s
+from grid.forecast.speeds import ImageCounts, Range, Speed, epoch_s, speeds_of_trained, spread, trial_s, workload_of
 from grid.records.ledger import TrialRecord
 
 COUNTS = ImageCounts(train=100, val=30, test=60)
@@ -45,8 +45,8 @@ def trained(wall_s: list[float], machine: str = "here", num_train: int = 100, **
         {"model": {"dropout": 0.4, "negative_slope": 0.2}},
     ],
 )
-def test_what_does_not_change_the_time_of_an_image_makes_no_kind_of_its_own(settings: dict[str, Any]) -> None:
-    assert kind_of(config(**settings)) == kind_of(config())
+def test_what_does_not_change_the_time_of_an_image_makes_no_workload_of_its_own(settings: dict[str, Any]) -> None:
+    assert workload_of(config(**settings)) == workload_of(config())
 
 
 @pytest.mark.parametrize(
@@ -66,17 +66,17 @@ def test_what_does_not_change_the_time_of_an_image_makes_no_kind_of_its_own(sett
     ],
 )
 def test_what_changes_the_time_of_an_image_makes_another_kind(settings: dict[str, Any]) -> None:
-    assert kind_of(config(**settings)) != kind_of(config())
+    assert workload_of(config(**settings)) != workload_of(config())
 
 
 def test_images_that_are_moved_cost_the_same_however_they_are() -> None:
-    assert len({kind_of(config(augmentation={name: 1})) for name in ("flip", "rotation", "crop_padding")}) == 1
+    assert len({workload_of(config(augmentation={name: 1})) for name in ("flip", "rotation", "crop_padding")}) == 1
 
 
 @pytest.mark.parametrize("trainable", ["all", "last_layer"])
 def test_a_kind_is_a_configuration_that_can_be_read_again(trainable: str) -> None:
-    kind = kind_of(config(model={"architecture": "resnet50", "weights": "imagenet", "trainable": trainable}))
-    assert TrainConfig.model_validate_json(kind.model_dump_json()) == kind == kind_of(kind)
+    workload = workload_of(config(model={"architecture": "resnet50", "weights": "imagenet", "trainable": trainable}))
+    assert TrainConfig.model_validate_json(workload.model_dump_json()) == workload == workload_of(workload)
 
 
 def test_an_epoch_is_whole_batches_and_the_validation_images() -> None:
@@ -97,7 +97,7 @@ def test_a_trial_is_its_epochs_and_the_test_images_and_a_start() -> None:
 
 def test_an_epoch_takes_what_it_took_before() -> None:
     speeds = speeds_of_trained([trained([3.0, 5.0])], "here", {DataConfig(): COUNTS})
-    assert epoch_s(config(), COUNTS, speeds[kind_of(config())]) == pytest.approx((4.0, 4.0))
+    assert epoch_s(config(), COUNTS, speeds[workload_of(config())]) == pytest.approx((4.0, 4.0))
 
 
 def test_other_hardware_and_other_images_say_nothing() -> None:

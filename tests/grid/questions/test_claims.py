@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from grid.errors import QuestionError
-from grid.questions.claims import Claim, best_arms, claims_hash, matching_arms
+from grid.questions.claims import Claim, claims_hash
 from grid.questions.expansion import make_study
 from grid.questions.question import catalogue, find_question, read_profiles
-from grid.questions.study import Study
+from grid.questions.study import Study, arms_of, best_arms, matching_arms
 from grid.records.plan import StudyPlan, make_plan
 from tests.grid.questions.test_question import HEAD, study, write
 
@@ -76,7 +76,7 @@ def test_the_best_value_stands_against_every_other_of_its_axis(tmp_path: Path) -
     made, claim = only_claim(tmp_path, "best: {axis: optimizer.lr, value: 0.01, among: {optimizer.name: adam}}")
     assert claim.best is not None
     assert best_arms(made, claim.best) == ((4,), (3, 5))
-    assert claim.statement.arms(made) == (4, 3, 5)
+    assert arms_of(made, claim.statement) == (4, 3, 5)
 
 
 def test_several_arms_may_have_the_value_and_the_axis_may_leave_values_out(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_an_arm_without_the_field_is_not_compared_on_its_axis(tmp_path: Path) ->
         ("level: {arm: the old one, measure: acc, at_most: 0.8}", "'acc' is not one of 'val_acc', 'test_acc'"),
         (
             "level: {arm: the old one, measure: test_loss, at_most: 2}, only_at: {profile: papers, dataset: cifar10}",
-            "claims.0.only_at.profile: there is no profile 'papers'; there are quick, cpu, paper",
+            "claims.0.only_at.profile: there is no profile 'papers'; there are quick, cpu, night, paper",
         ),
         ("curve: {arm: the old one, than: {optimizer.name: sgd}, of: val_acc, is: better}", "'better' is not one of"),
     ],
@@ -196,7 +196,7 @@ def test_the_catalogues_claims_speak_of_the_same_arms_in_each_profile(name: str)
     for profile in read_profiles():
         made = catalogue_study(name, profile)
         assert made.claims, "each question of the report made a claim"
-        spoken_of.append([labels(made, claim.statement.arms(made)) for claim in made.claims])
+        spoken_of.append([labels(made, arms_of(made, claim.statement)) for claim in made.claims])
         plan = make_plan(made, "data")
         assert StudyPlan.model_validate_json(plan.model_dump_json()) == plan
     assert spoken_of[0] == spoken_of[1] == spoken_of[2]

@@ -157,7 +157,7 @@ def test_what_a_killed_process_left_half_written_is_cleared_an_hour_later(tmp_pa
         folder.write(name, b"half")
     os.utime(tmp_path / old, (0, 0))
     os.utime(tmp_path / other, (0, 0))
-    folder.clear_unfinished()
+    folder.clear()
     assert folder.names() == [young, other]
 
 

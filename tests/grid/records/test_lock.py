@@ -22,8 +22,10 @@ import pytest
 
 from grid.errors import LostLockError, UserError
 from grid.records import holder, lock
+from grid.records.files import Folder
 from grid.records.holder import Holder
 from grid.records.lock import LOCK, Fence, held_lock
+from grid.records.lock_file import LockFile
 
 HOLD = """
 import sys
@@ -254,7 +256,7 @@ def test_a_paused_run_that_nobody_disturbed_takes_its_lock_anew_and_goes_on(tmp_
         while not (fields := json.loads((tmp_path / LOCK).read_text()))["renewals"] and time.monotonic() < deadline:
             time.sleep(0.05)
         assert (fields["token"], fields["renewals"]) == (token, 1)
-        Fence(tmp_path / LOCK, token).check()
+        Fence(LockFile(Folder(tmp_path), LOCK), token).check()
         assert other.stdin
         other.stdin.close()
         assert other.wait() == 0

@@ -1,7 +1,7 @@
-"""Every number of the two verdict tables once more, from the other Parquet files, without the project's statistics.
+"""Every number of `comparisons.parquet` once more, from the other Parquet files, without the project's statistics.
 
 Written from the README and the docstrings: plain loops, Student's and the normal quantiles of scipy, roots by Brent's
-method.
+method. `second_claims` goes on to `verdicts.parquet`.
 """
 
 import math
@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, special, stats
 
-ALPHA, BETTER, EQUAL, WINNERS, MARGIN = 0.05, 0.04, 0.005, 0.005, 0.005
+ALPHA, BETTER, EQUAL, WINNERS, MARGIN = 0.05, 0.044, 0.003, 0.003, 0.005
+CLAIMS, LAST_STEP = 0.4, 0.6
 Reach = Callable[[float, bool], float]
 """How far an interval goes down or, if True, up, by its two-sided error rate."""
 
@@ -23,6 +24,7 @@ class Seen:
 
     def __init__(self, mean: float, reach: Reach, df: float, num_seeds: int) -> None:
         self.mean, self.reach, self.df, self.num_seeds = mean, reach, df, num_seeds
+        self.seed_se = self.image_se = math.nan
 
     def interval(self) -> tuple[float, float]:
         return self.mean - self.reach(ALPHA, False), self.mean + self.reach(ALPHA, True)
@@ -43,6 +45,10 @@ class Seen:
 
     def p_below(self, threshold: float) -> float:
         return 1 - self.p_above(threshold)
+
+    def p_between(self, low: float, high: float) -> float:
+        above = self.p_above(low) if math.isfinite(low) else 0.0
+        return max(above, self.p_below(high) if math.isfinite(high) else 0.0)
 
 
 def combine(seeds: float, images: float, df: float) -> float:
@@ -79,10 +85,19 @@ def crossed(table: np.ndarray) -> Seen:
     least = max(stats.chi2.ppf(0.025, s - 1) / (s - 1) * rest, 1 / (12 * n)) if rest else 0.0
     seed_se, image_se = math.sqrt(max(by_seeds, least) / (s * n)), math.sqrt(max(by_images - rest, 0) / (s * n))
 
-    def reach(alpha: float, upward: bool) -> float:
-        return combine(stats.t.isf(alpha / 2, s - 1) * seed_se, stats.norm.isf(alpha / 2) * image_se, s - 1)
+    return student(float(table.mean()), seed_se, image_se, s)
 
-    return Seen(float(table.mean()), reach, s - 1, s)
+
+def student(mean: float, seed_se: float, image_se: float, num_seeds: int) -> Seen:
+    """Over seeds by Student's distribution, over images by the normal one."""
+
+    def reach(alpha: float, upward: bool) -> float:
+        of_seeds = stats.t.isf(alpha / 2, num_seeds - 1) * seed_se
+        return combine(float(of_seeds), stats.norm.isf(alpha / 2) * image_se, num_seeds - 1)
+
+    seen = Seen(mean, reach, num_seeds - 1, num_seeds)
+    seen.seed_se, seen.image_se = seed_se, image_se
+    return seen
 
 
 class Prior:
@@ -144,39 +159,62 @@ def holm(p: list[float]) -> list[float]:
     return adjusted
 
 
-def comparisons(folder: Path, study: str, *, with_claims: bool) -> dict[tuple[int, int], dict[str, Any]]:
-    """The rows of `comparisons.parquet` of a study of one look, by its two arms."""
-    arms = read(folder, study)
-    tables = {a: np.stack([s[k] for k in sorted(s)]).astype(float) for a, s in arms.items()}
-    enough = {a: t for a, t in tables.items() if len(t) >= 3}
-    prior = Prior(enough) if len(enough) >= 4 else None
-    pairs = [(a, b) for a in arms for b in arms if a < b]
-    seen = {pair: _seen(pair, arms, prior) for pair in pairs}
-    above = {pair: seen[pair].p_above(0) for pair in pairs}
-    share = 2 if with_claims else 1
-    alone = [2 * min(above[pair], 1 - above[pair]) for pair in pairs]
-    corrected = [share * p for p in holm(alone)]
-    if prior:
-        corrected = [max(c, p * len(pairs) / 2) for c, p in zip(corrected, alone, strict=True)]
-    equal = holm([max(seen[q].p_above(-MARGIN), seen[q].p_below(MARGIN)) for q in pairs])
-    rows: dict[tuple[int, int], dict[str, Any]] = {}
-    for k, pair in enumerate(pairs):
-        p, p_equal = min(1, corrected[k] * ALPHA / BETTER), min(1, equal[k] * share * ALPHA / EQUAL)
-        finding = "open" if p_equal > ALPHA else "equal"
-        finding = finding if p > ALPHA else "better" if above[pair] < 0.5 else "worse"
-        low, high = seen[pair].interval()
-        rows[pair] = {"difference": seen[pair].mean, "low": low, "high": high, "df": seen[pair].df}
-        rows[pair] |= {"p_value": alone[k], "p_corrected": p, "p_equal": p_equal, "finding": finding}
-        rows[pair] |= {"num_seeds": seen[pair].num_seeds, "d0": prior.d0 if prior else None}
-        rows[pair] |= {"method": "moderated" if prior else "paired"}
-    out = {q[0] if r["finding"] == "worse" else q[1] for q, r in rows.items() if r["finding"] in ("better", "worse")}
-    for arm in arms:
-        p_below = [1 - above[q] if q[0] == arm else above[q] for q in pairs if arm in q]
-        if min(p_below) * len(p_below) <= WINNERS:
-            out.add(arm)
-    for pair, row in rows.items():
-        row["first_may_be_best"], row["second_may_be_best"] = pair[0] not in out, pair[1] not in out
-    return rows
+def correct(claims: list[float], pairs: list[float], level: float, last_step: float = 0.0) -> list[list[float]]:
+    """Corrected p-values of claims and of pairs; NaN for what can't be tested.
+
+    Each group has its share of the level by Holm's method; all of it once nothing of the other is above the level.
+    """
+    tested = [[k for k, p in enumerate(group) if not math.isnan(p)] for group in (claims, pairs)]
+    alone = [holm([group[k] for k in kept]) for group, kept in zip((claims, pairs), tested, strict=True)]
+    least = [[0.0] * len(alone[0]), [pairs[k] * last_step * len(pairs) for k in tested[1]]]
+    results = []
+    for mine, other in ((0, 1), (1, 0)):
+        share = (CLAIMS, 1 - CLAIMS)
+        hardest = max((max(p / share[other], f) for p, f in zip(alone[other], least[other], strict=True)), default=0.0)
+        corrected = [math.nan] * len((claims, pairs)[mine])
+        for k, p, floor in zip(tested[mine], alone[mine], least[mine], strict=True):
+            passed_on = max(p, floor, hardest)
+            corrected[k] = min(1.0, min(max(p / share[mine], floor), passed_on) * ALPHA / level)
+        results.append(corrected)
+    return results
+
+
+class Pairs:
+    """All pairs of arms of a study of one look."""
+
+    def __init__(self, folder: Path, study: str) -> None:
+        self.arms = read(folder, study)
+        tables = {a: np.stack([s[k] for k in sorted(s)]).astype(float) for a, s in self.arms.items()}
+        enough = {a: t for a, t in tables.items() if len(t) >= 3}
+        self.prior = Prior(enough) if len(enough) >= 4 else None
+        self.pairs = [(a, b) for a in self.arms for b in self.arms if a < b]
+        self.seen = {pair: _seen(pair, self.arms, self.prior) for pair in self.pairs}
+        self.above = {pair: self.seen[pair].p_above(0) for pair in self.pairs}
+        self.alone = [2 * min(self.above[pair], 1 - self.above[pair]) for pair in self.pairs]
+        self.equal = [self.seen[pair].p_between(-MARGIN, MARGIN) for pair in self.pairs]
+
+    def rows(self, claims: list[float], claims_equal: list[float]) -> dict[tuple[int, int], dict[str, Any]]:
+        """The rows of `comparisons.parquet` by their two arms, beside claims with these p-values."""
+        corrected = correct(claims, self.alone, BETTER, LAST_STEP if self.prior else 0.0)[1]
+        equal = correct(claims_equal, self.equal, EQUAL)[1]
+        rows: dict[tuple[int, int], dict[str, Any]] = {}
+        for k, pair in enumerate(self.pairs):
+            finding = "open" if equal[k] > ALPHA else "equal"
+            finding = finding if corrected[k] > ALPHA else "better" if self.above[pair] < 0.5 else "worse"
+            seen, (low, high) = self.seen[pair], self.seen[pair].interval()
+            rows[pair] = {"difference": seen.mean, "low": low, "high": high, "df": seen.df}
+            rows[pair] |= {"p_value": self.alone[k], "p_corrected": corrected[k], "p_equal": equal[k]}
+            rows[pair] |= {"finding": finding, "num_seeds": seen.num_seeds, "d0": self.prior and self.prior.d0}
+            rows[pair] |= {"method": "moderated" if self.prior else "paired"}
+        found = {pair: row["finding"] for pair, row in rows.items()}
+        out = {pair[0] if word == "worse" else pair[1] for pair, word in found.items() if word in ("better", "worse")}
+        for arm in self.arms:
+            p_below = [1 - self.above[q] if q[0] == arm else self.above[q] for q in self.pairs if arm in q]
+            if min(p_below) * len(p_below) <= WINNERS:
+                out.add(arm)
+        for pair, row in rows.items():
+            row["first_may_be_best"], row["second_may_be_best"] = pair[0] not in out, pair[1] not in out
+        return rows
 
 
 def _seen(pair: tuple[int, int], arms: dict[int, dict[int, np.ndarray]], prior: Prior | None) -> Seen:
@@ -184,11 +222,3 @@ def _seen(pair: tuple[int, int], arms: dict[int, dict[int, np.ndarray]], prior: 
         return prior.compare(*pair)
     a, b = (arms[arm] for arm in pair)
     return crossed(np.stack([a[s].astype(float) - b[s] for s in sorted(a.keys() & b.keys())]))
-
-
-def claim_of_difference(folder: Path, study: str, first: int, second: int) -> tuple[Seen, float]:
-    """What a claim that `first` is better than `second` hangs on, and its p-value before the correction."""
-    arms = read(folder, study)
-    seen = _seen((first, second), arms, None)
-    p = seen.p_above(0)
-    return seen, 2 * min(p, 1 - p)

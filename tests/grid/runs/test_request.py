@@ -61,7 +61,7 @@ def test_a_setting_is_read_as_a_question_file_would_be(setting: str, expected: o
 def test_the_data_is_read_once_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     reads = []
 
-    def counted(name: str, data_dir: None) -> Dataset:
+    def counted(name: str, data_dir: None, *, known_fingerprint: str) -> Dataset:
         reads.append(name)
         return load(name, data_dir)
 

@@ -48,10 +48,10 @@ def run_session(folder: Path, budget: int) -> tuple[ResultsFolder, str, dict[flo
     """Runs the question; returns its folder, what it said, and the number of seeds by learning rate."""
     path = folder / "rates.yaml"
     path.write_text(QUESTION)
-    results, said, resources = ResultsFolder(folder / "results"), io.StringIO(), Resources(gpus=0)
-    request = Request(seeds=3, precision="fp32").of((str(path),), resources)
+    results, said = ResultsFolder(folder / "results"), io.StringIO()
+    request = Request(seeds=3, precision="fp32").of((str(path),), Resources(gpus=0))
     method = Method(until_decided=True, max_trials=budget)
-    _, complete = Session(request, method, results, resources, Console(file=said, width=200)).run()
+    _, complete = Session(request, method, results, Console(file=said, width=200)).run()
     assert complete
     records = results.ledger.read(results.ledger.fingerprints()).values()
     return results, said.getvalue(), dict(Counter(record.config.optimizer.lr for record in records))

@@ -1,0 +1,81 @@
+"""Programs that are timed: started as a person would, and waited for; and the memory that they took."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tests.benchmarks.setting import ROOT
+
+CIFAR_GRID = (sys.executable, str(ROOT / "grid" / "run.py"))
+"""The command line of this tree, whatever is installed."""
+
+TAIL = 2000
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A program that ended well.
+
+    Attributes:
+        wall_s: Seconds from its start to its end.
+        cpu_s: Seconds of processors that it took, which a busy machine hardly changes.
+        memory_bytes: The most that it, or the largest process that it waited for, had resident.
+        out: What it printed.
+    """
+
+    wall_s: float
+    cpu_s: float
+    memory_bytes: int
+    out: str
+
+
+def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of a timed program: this tree, a Ray of its own, compiled files kept as anywhere else."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    ours = {"PYTHONPATH": str(ROOT), "RAY_ADDRESS": "local", "RAY_USAGE_STATS_ENABLED": "0"}
+    return kept | ours | dict(changes or {})
+
+
+def start(*command: object, changes: Mapping[str, str] | None = None, out: int) -> "subprocess.Popen[bytes]":
+    """Starts a program that writes what it prints to an open file."""
+    words = [str(word) for word in command]
+    return subprocess.Popen(words, cwd=ROOT, env=environment(changes), stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+
+
+def run(*command: object, changes: Mapping[str, str] | None = None) -> Ran:
+    """Runs a program to its end.
+
+    Raises:
+        RuntimeError: It failed; with the end of what it printed.
+    """
+    with tempfile.TemporaryFile() as out:
+        clock = time.perf_counter()
+        process = start(*command, changes=changes, out=out.fileno())
+        _, status, usage = os.wait4(process.pid, 0)
+        wall_s = time.perf_counter() - clock
+        process.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        printed = out.read().decode("utf-8", "replace")
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))} ended with {process.returncode}:\n{printed[-TAIL:]}")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Ran(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit, printed)
+
+
+def cifar_grid(*arguments: object, changes: Mapping[str, str] | None = None) -> Ran:
+    """Runs one of our commands."""
+    return run(*CIFAR_GRID, *arguments, changes=changes)
+
+
+def module(name: str, *arguments: object, changes: Mapping[str, str] | None = None) -> Ran:
+    """Runs a module of the benchmarks in a process of its own; its result is the last line that it prints."""
+    return run(sys.executable, "-m", f"tests.benchmarks.{name}", *arguments, changes=changes)
+
+
+def last_line(ran: Ran) -> str:
+    """The last line that a program printed."""
+    return ran.out.strip().splitlines()[-1]

@@ -51,16 +51,14 @@ class ClusterAhead:
         self._over.set()
 
     def _live(self) -> None:
-        from grid.execution import nodes, own_ray, ray_cluster
+        from grid.execution import nodes, ray_cluster
 
         told: Future[None] | Future[list[Node]] = self._connected
         try:
             with ray_cluster.ray_cluster():
                 self._connected.set_result(None)
                 told = self._nodes
-                facts = nodes.node_facts()
-                own_ray.wait_for_workers()
-                self._nodes.set_result(facts)
+                self._nodes.set_result(nodes.node_facts())
                 self._over.wait()
         except BaseException as error:  # the run is told when it waits, and ends in its own way
             if not told.done():

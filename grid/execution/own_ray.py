@@ -82,6 +82,13 @@ def wait_for_workers() -> None:
         time.sleep(0.02)
 
 
+def forget_workers() -> None:
+    """Removes the folder where workers said that they were ready; their Ray has ended."""
+    if _Warm.folder is not None:
+        _Warm.folder.cleanup()
+        _Warm.folder = None
+
+
 @contextmanager
 def tune_takes_ready_workers() -> Iterator[None]:
     """Has Tune use workers that have imported what trials need already.

@@ -1,8 +1,8 @@
 """How much too high the test accuracy of the arm is that validation picked. Pure.
 
 A training that is lucky on validation images is so on test images too, and the arm that is picked for the highest mean
-on validation probably had luck: its mean test accuracy is too high, by up to 0.3 points among equal arms, by up to 1.7 where some vary a lot (`make
-bench`).
+on validation probably had luck: its mean test accuracy is too high, by up to 0.3 points among equal arms, by up to 1.7
+where some vary a lot (`make bench`).
 
 **The correction.** Mean validation accuracies `v` of arms have the standard errors `s` that their seeds show. As if the
 arms truly were at `v`, and all were trained again: given that the same arm comes out highest, its luck is

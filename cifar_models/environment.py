@@ -11,5 +11,6 @@ WORKER_ENVIRONMENT = {
 }
 """It must be there when the process starts; other systems than Linux ignore it."""
 
-TRAINS_NOT = "CIFAR_GRID_TRAINS_NOT"
-"""Is set in the environment of workers that never train, so that they do not import torch in advance."""
+WARM_WORKERS = "CIFAR_GRID_WARM_WORKERS"
+"""Names, in the environment of workers, a folder where each that has imported what trials need leaves a file; empty for
+workers that never train."""

@@ -5,11 +5,45 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cifar_models.config import IMAGE_SIZE, ModelConfig, ResidualCNNConfig
 from cifar_models.published import build_published
 
 RGB = 3
+
+DRAW_LEVELS = 2**16
+"""Values that dropout's draw of an element has on a CPU."""
+
+
+class Dropout(nn.Module):
+    """Dropout as `nn.Dropout`, on a CPU a good deal faster: its `bernoulli_` took a tenth of a training step.
+
+    An element's draw is 16 bits of torch's global generator there. The probability is rounded to what these can
+    give, within 1 / 131072, and what is kept is scaled by that one, so that the expectation is the input.
+
+    Attributes:
+        p: Probability that an element is zeroed.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The input, some of it zeroed in training mode."""
+        if x.device.type != "cpu":  # where one kernel draws and multiplies
+            return F.dropout(x, self.p, self.training)
+        num_kept = max(round((1 - self.p) * DRAW_LEVELS), 1)
+        if not self.training or num_kept == DRAW_LEVELS:
+            return x
+        draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+        # in memory as the input, in whose order the multiplication then goes
+        draw = draws.view(torch.int16).as_strided(x.shape, torch.empty_like(x).stride())
+        # Steps over 16-bit integers are vectorised; a comparison, and what is done with its result, is not.
+        threshold = num_kept - DRAW_LEVELS // 2
+        dropped = draw.clamp_(threshold - 1, threshold).sub_(threshold)  # -1 is kept, 0 is dropped
+        return (x * dropped.to(x.dtype)).mul_(-DRAW_LEVELS / num_kept)
 
 
 class Block(nn.Module):
@@ -31,7 +65,7 @@ class Block(nn.Module):
             nn.LeakyReLU(config.negative_slope),
             nn.BatchNorm2d(in_channels) if config.batch_norm else nn.Identity(),
             nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1),
-            nn.LeakyReLU(config.negative_slope),
+            nn.LeakyReLU(config.negative_slope, inplace=True),  # of what nobody else reads
             nn.Conv2d(out_channels, out_channels, kernel_size=3, padding=1),
         )
         self.shortcut = nn.Conv2d(in_channels, out_channels, kernel_size=1) if config.skip else None
@@ -45,7 +79,7 @@ class Block(nn.Module):
         main: Tensor = self.main(x)
         if self.survival < 1 and not self.training:
             main = main * self.survival
-        return main if self.shortcut is None else main + self.shortcut(x)
+        return main if self.shortcut is None else main.add_(self.shortcut(x))
 
     def _drops_main(self) -> bool:
         # Drawn on the CPU: every device drops the same blocks, and none has to be waited for. At survival 1 nothing
@@ -63,7 +97,7 @@ class ResidualCNN(nn.Module):
         stages: list[nn.Module] = []
         for index in range(config.num_blocks):
             if index > 0 and config.dropout > 0:
-                stages.append(nn.Dropout(config.dropout))
+                stages.append(Dropout(config.dropout))
             stages.append(Block(channels[index], channels[index + 1], config, rates[index]))
             if (index + 1) % config.pool_every == 0:
                 stages.append(nn.MaxPool2d(2))

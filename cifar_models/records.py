@@ -46,6 +46,7 @@ class TestRecord:
         label: `(N,) uint8`, the true class.
         predicted: `(N,) uint8`, the class with the highest output.
         true_prob: `(N,) float16`, the probability given to the true class.
+        predicted_prob: `(N,) float16`, the probability given to the predicted class.
     """
 
     __test__ = False  # not a test, whatever pytest thinks of the name
@@ -55,3 +56,4 @@ class TestRecord:
     label: npt.NDArray[np.uint8]
     predicted: npt.NDArray[np.uint8]
     true_prob: npt.NDArray[np.float16]
+    predicted_prob: npt.NDArray[np.float16]

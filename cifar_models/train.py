@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -183,11 +184,16 @@ def measures(log_prob_NK: Tensor, label_N: Tensor) -> tuple[float, float]:
 def test_record(log_prob_NK: Tensor, label_N: Tensor) -> TestRecord:
     """The test set's measures, and what the model says of each image."""
     loss, acc = measures(log_prob_NK, label_N)
-    true_prob_N = log_prob_NK.gather(1, label_N[:, None])[:, 0].exp()
+    predicted_N = log_prob_NK.argmax(1)
+
+    def probability(class_N: Tensor) -> npt.NDArray[np.float16]:
+        return log_prob_NK.gather(1, class_N[:, None])[:, 0].exp().cpu().numpy().astype(np.float16)
+
     return TestRecord(
         loss=loss,
         acc=acc,
         label=label_N.cpu().numpy().astype(np.uint8),
-        predicted=log_prob_NK.argmax(1).cpu().numpy().astype(np.uint8),
-        true_prob=true_prob_N.cpu().numpy().astype(np.float16),
+        predicted=predicted_N.cpu().numpy().astype(np.uint8),
+        true_prob=probability(label_N),
+        predicted_prob=probability(predicted_N),
     )

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter, Token
 from pydantic import Field, ValidationError
@@ -122,26 +122,17 @@ def verdicts(
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    if pairs:
-        _print_pairs(rows)
-        return
-    for study, claims in groupby(rows, key=lambda row: str(row["study"])):
-        table = Table("claim", "verdict", "why", title=study, title_justify="left", box=None, header_style="bold")
-        for row in claims:
-            seeds = f"{row.get('seeds_needed_low')} to {row['seeds_needed']}"
-            advice = f" About {seeds} seeds would decide it." if row["seeds_needed"] else ""
-            table.add_row(escape(row["says"]), row["verdict"], escape(row["finding"] + advice))
-        out.print(table, "", soft_wrap=False)
-
-
-def _print_pairs(rows: list[dict[str, Any]]) -> None:
     from grid.analysis.wording import pair_in_words
 
-    for study, compared in groupby(rows, key=lambda row: str(row["study"])):
-        headings = ("arm", "is", "than", "by points", "95 % interval", "p corrected", "seeds", "method")
-        table = Table(*headings, title=escape(one_line(study)), title_justify="left", box=None, header_style="bold")
-        for row in compared:
-            table.add_row(*(escape(one_line(text)) for text in pair_in_words(row)))
+    headings = ("arm", "is", "than", "by points", "95 % interval", "p corrected", "seeds", "method")
+    for study, found in groupby(rows, key=lambda row: str(row["study"])):
+        columns = headings if pairs else ("claim", "verdict", "why")
+        table = Table(*columns, title=escape(one_line(study)), title_justify="left", box=None, header_style="bold")
+        for row in found:
+            seeds = f"{row.get('seeds_needed_low')} to {row.get('seeds_needed')}"
+            advice = f" About {seeds} seeds would decide it." if row.get("seeds_needed") else ""
+            texts = pair_in_words(row) if pairs else (row["says"], row["verdict"], row["finding"] + advice)
+            table.add_row(*(escape(one_line(text)) for text in texts))
         out.print(table, "", soft_wrap=False)
 
 

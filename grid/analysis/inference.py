@@ -103,10 +103,11 @@ def crossed_effect(d: npt.ArrayLike) -> Effect:
     A spread between seeds below what the rest alone gives in 1 - `LUCK` of experiments is luck, and raised to that, or
     to what rounding to whole images hides; so seeds that agree by chance to the last image do not count as certain.
     """
-    num_seeds, num_images = np.shape(d)
+    array = np.asarray(d, dtype=np.float32)
+    num_seeds, num_images = array.shape
     if num_seeds < 2 or num_images < 2:
-        return Effect(float(np.mean(d)), np.nan, num_seeds, np.nan)
-    seen = mean_squares(d)
+        return Effect(float(array.mean(dtype=float)), np.nan, num_seeds, np.nan)
+    seen = mean_squares(array)
     luck = stats.chi2.ppf(LUCK, num_seeds - 1) / (num_seeds - 1)
     least = max(luck * seen.rest, 1 / (12 * num_images)) if seen.rest else 0.0
     total = num_seeds * num_images

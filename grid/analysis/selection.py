@@ -44,12 +44,13 @@ def luck_of_best(evidence: Evidence, best: int) -> float:
     several = [trials for trials in rows.values() if len(trials) > 1]
     if len(rows.get(best, ())) < 2:
         return np.nan
-    spread = sum(float(trials["val_acc"].var()) for trials in several)
-    shared = sum(float(trials["val_acc"].cov(trials["test_acc"])) for trials in several)
+    squares = sum(np.cov(trials[["val_acc", "test_acc"]].to_numpy(dtype=float), rowvar=False) for trials in several)
+    spread, shared = np.asarray(squares, dtype=float)[0]
     acc = {arm: float(trials["val_acc"].mean()) for arm, trials in rows.items()}
-    se = {arm: float(trials["val_acc"].sem()) if len(trials) > 1 else 0.0 for arm, trials in rows.items()}
+    # a single seed shows no error
+    se = {arm: float(trials["val_acc"].std() / np.sqrt(len(trials))) for arm, trials in rows.items() if len(trials) > 1}
     others = [arm for arm in rows if arm != best]
-    luck = luck_of_highest(acc[best], se[best], [acc[arm] for arm in others], [se[arm] for arm in others])
+    luck = luck_of_highest(acc[best], se[best], [acc[arm] for arm in others], [se.get(arm, 0.0) for arm in others])
     return luck * float(np.clip(shared / spread, 0, 1)) if spread else 0.0
 
 

@@ -45,7 +45,7 @@ class ClaimVerdict:
         deciding: The estimate that it hangs on; None if there is none.
         p: Corrected p-value; NaN if it was not tested.
         why_not: Why it could not be judged, as a clause; None if it could.
-        seeds_needed: Seeds that would probably decide an inconclusive one if all is as it seems, by which seeds are
+        seeds_needed: Seeds at which an inconclusive one is decided as likely as not, by which seeds are
             given to what is cheapest; None if it is decided or none would.
         advice: What would decide it for those who ask; None if it is decided or that can't be known yet.
         fingerprints: The trials that it rests on.

@@ -1,16 +1,13 @@
 """One run of Ray Tune: it trains what a schedule hands out; what was trained is the ledger's business."""
 
-import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
-from unittest.mock import patch
 
 from ray import tune
 from ray.exceptions import RayError
-from ray.tune.execution import class_cache
 
 from cifar_models.data import Dataset
 from grid.errors import LostClusterError
@@ -18,8 +15,15 @@ from grid.execution.checkpoints import CheckpointStore, StorageError
 from grid.execution.interrupt import interruptible
 from grid.execution.lost_trials import MAX_WORKER_LOSSES, record_lost
 from grid.execution.nodes import node_reports
+from grid.execution.own_ray import tune_takes_ready_workers, wait_for_workers
 from grid.execution.progress import ProgressDisplay
-from grid.execution.ray_cluster import alive_nodes, check_a_trial_fits, has_gpus, num_pending_trials, ray_cluster
+from grid.execution.ray_cluster import (
+    alive_nodes,
+    check_a_trial_fits,
+    has_gpus,
+    num_pending_trials,
+    ray_cluster,
+)
 from grid.execution.recorder import start_recorder
 from grid.execution.resources import Resources
 from grid.execution.schedule import Job, Schedule
@@ -108,6 +112,7 @@ def prepare(resources: Resources, store: CheckpointStore) -> Resources:
         check_a_trial_fits(nodes, share)
     if resources.checkpoints is not None:
         check_storage(store)
+    wait_for_workers()
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(num_pending_trials(nodes, shares))
     return resources
 
@@ -133,7 +138,7 @@ def run_tune(
         share = resources.share(tune_config["job"].config.model.architecture)
         return tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}])
 
-    with tempfile.TemporaryDirectory(prefix="cifar-grid-tune-") as scratch, workers_in_advance():
+    with tempfile.TemporaryDirectory(prefix="cifar-grid-tune-") as scratch, tune_takes_ready_workers():
         tune.Tuner(
             tune.with_resources(trainable, place_of),
             tune_config=tune.TuneConfig(
@@ -153,14 +158,3 @@ def run_tune(
                 failure_config=tune.FailureConfig(max_failures=MAX_WORKER_LOSSES),
             ),
         ).fit()
-
-
-@contextlib.contextmanager
-def workers_in_advance() -> Iterator[None]:
-    """Has Tune use the workers that have imported what trials need already.
-
-    Tune asks for workers with an environment of their own, for libraries that are not used here, and Ray would start
-    new ones for it.
-    """
-    with patch.dict(class_cache.DEFAULT_ENV_VARS, clear=True):
-        yield

@@ -22,7 +22,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cifar_models.config import Frozen
 from grid.execution.checkpoints import CheckpointStore, StorageError
-from grid.execution.ray_cluster import alive_nodes, is_own_cluster
+from grid.execution.own_ray import is_own_cluster
+from grid.execution.ray_cluster import alive_nodes
 from grid.records.manifest import Gpu, Node, package_versions
 
 ANSWER_S = 120.0

@@ -12,17 +12,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import ray
 import yaml
-from ray._private.node import Node as RayNode
-from ray._private.parameter import RayParams
 from ray._private.services import get_ray_address_from_environment
 from ray.exceptions import RayError
 
 from cifar_models.environment import WORKER_ENVIRONMENT
 from grid.errors import UserError
+from grid.execution import own_ray
 from grid.execution.resources import Share
 
 AUTOSCALING_CONFIG = Path("~/ray_bootstrap_config.yaml").expanduser()
@@ -68,6 +66,7 @@ def ray_cluster() -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+        own_ray.forget_workers()
 
 
 def cluster_address() -> str | None:
@@ -138,13 +137,13 @@ def _connect(address: str | None) -> None:
     # the workers of a Ray of one's own have its environment, and so are those that it starts in advance
     environment = {"env_vars": WORKER_ENVIRONMENT} if address is not None else None
     try:
-        with _own_ray() if address is None else contextlib.nullcontext():
+        with own_ray.started_here() if address is None else contextlib.nullcontext():
             ray.init(
                 runtime_env=environment,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 include_dashboard=False,
-                _system_config=None if address is not None else {"preload_python_modules": ["grid.execution.warm"]},
+                _system_config=own_ray.SETTINGS if address is None else None,
             )
     except SystemExit:
         raise KeyboardInterrupt from None
@@ -155,41 +154,6 @@ def _connect(address: str | None) -> None:
             signal.signal(signal.SIGTERM, handler)
         else:  # Python sets its own only in the main thread, and Ray's would abort the run
             ctypes.pythonapi.PyOS_setsig(signal.SIGTERM, handler_in_c)
-
-
-@contextmanager
-def _own_ray() -> Iterator[None]:
-    """Has Ray start with the environment that workers need, and without what a run on one machine has no use for.
-
-    That is what forwards logs, adds nodes and serves a dashboard; each is a process of Python that takes a second of a
-    processor. Where a version of Ray has other names for them, they are started.
-    """
-    before = {name: os.environ.get(name) for name in WORKER_ENVIRONMENT}
-    parameters = RayParams.__init__
-
-    def without_monitors(self: RayParams, **given: Any) -> None:
-        parameters(self, **given)
-        vars(self).update(include_log_monitor=False, no_monitor=True)
-
-    def no_server(self: RayNode, **_: Any) -> None:
-        vars(self).update(_webui_url=None)
-
-    os.environ.update(WORKER_ENVIRONMENT)
-    try:
-        with (
-            patch.object(RayParams, "__init__", without_monitors),
-            patch.object(RayNode, "start_api_server", no_server, create=True),
-        ):
-            yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
-
-
-def is_own_cluster() -> bool:
-    """Whether this process started the Ray that it is connected to."""
-    node = ray._private.worker._global_node
-    return node is not None and node.head
 
 
 def _explain(error: Exception, address: str | None) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from cifar_models.environment import TRAINS_NOT
+from cifar_models.environment import WARM_WORKERS
 from cifar_models.records import TestRecord
 from grid.records.ledger import Ledger, TrialRecord
 from grid.records.lock import Fence
@@ -44,5 +44,5 @@ def start_recorder(ledger: Ledger, fence: Fence | None) -> Any:
     # killed, it starts again, and what it was told is told again: to commit a trial twice changes nothing
     options = {"num_cpus": 0, "scheduling_strategy": here, "max_restarts": -1, "max_task_retries": -1}
     # a process of its own kind, which leaves to trials the workers that have imported torch in advance
-    options["runtime_env"] = {"env_vars": {TRAINS_NOT: "1"}}
+    options["runtime_env"] = {"env_vars": {WARM_WORKERS: ""}}
     return ray.remote(Recorder).options(**options).remote(Ledger(ledger.files.absolute()), fence)

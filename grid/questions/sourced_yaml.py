@@ -28,7 +28,8 @@ MAX_NUMBER = 100
 MAX_MESSAGE = 1_000
 """Characters of a message."""
 
-PLAIN = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "seq", "map")}
+TEXT = "tag:yaml.org,2002:str"
+PLAIN = {TEXT.replace("str", name) for name in ("str", "int", "float", "bool", "null", "seq", "map")}
 
 UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """Characters that steer a terminal or turn the direction of writing, and halves of characters."""
@@ -169,7 +170,7 @@ def _key(node: yaml.Node) -> str:
     if not isinstance(node, yaml.ScalarNode):
         raise _RefusedError(node, "a list or a mapping can't be the name of a field")
     _refuse_unusable(node)
-    if node.tag != "tag:yaml.org,2002:str":
+    if node.tag != TEXT:
         raise _RefusedError(node, f"{node.value!r:.80} names a field; put it in quotes")
     if len(node.value) > MAX_KEY or "\n" in node.value or "\t" in node.value:
         raise _RefusedError(node, f"{node.value!r:.80} is no field; names have at most {MAX_KEY}, no tab")
@@ -180,9 +181,9 @@ def _refuse_unusable(node: yaml.Node) -> None:
     if unsafe := UNSAFE.search(node.value):
         raise _RefusedError(node, f"the control character {unsafe[0]!a} is not allowed in text")
     if node.tag not in PLAIN:
-        kind = node.tag.rsplit(":", 1)[-1]
-        raise _RefusedError(node, f"{node.value!r:.80} is YAML for a {kind}; put text in quotes")
-    if node.tag != "tag:yaml.org,2002:str" and len(node.value) > MAX_NUMBER:
+        found = node.tag.rpartition(":")[2]
+        raise _RefusedError(node, f"{node.value!r:.80} is YAML for a {found}; put text in quotes")
+    if node.tag != TEXT and len(node.value) > MAX_NUMBER:
         raise _RefusedError(node, f"a number of more than {MAX_NUMBER} characters; put text in quotes")
 
 

@@ -43,6 +43,7 @@ class TrialRecord(BaseModel):
     """All that is kept of a trial that has ended, except its predictions.
 
     Attributes:
+        format: Of its files; in 1 predictions have no `predicted_prob`.
         fingerprint: Its key.
         status: How it ended.
         reason: Why, in a sentence, unless it is `ok`.
@@ -64,7 +65,7 @@ class TrialRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = 2
     fingerprint: Fingerprint
     status: Status
     reason: str | None = None
@@ -178,7 +179,7 @@ class Ledger:
         return found
 
     def predictions(self, fingerprint: str) -> Arrays:
-        """The arrays `label`, `predicted` and `true_prob` of a trial that is `ok`, one entry a test image.
+        """What a trial that is `ok` says of each test image, as `unpack_predictions` gives it.
 
         Raises:
             UserError: The trial is damaged.
@@ -258,7 +259,7 @@ class Ledger:
             packed = self.files.read(_name(fingerprint, PREDICTIONS))
             if _sha256(packed) != record.predictions_sha256:
                 raise DamageError(f"{PREDICTIONS} is not the file that was written")
-            return record, unpack_predictions(packed)
+            return record, unpack_predictions(packed, record.format)
         except OSError as error:
             raise DamageError(f"{Path(error.filename or name).name}: {error.strerror}") from error
         except ValidationError as error:

@@ -11,33 +11,46 @@ from cifar_models.records import TestRecord
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
-COLUMNS = {"label": np.dtype(np.uint8), "predicted": np.dtype(np.uint8), "true_prob": np.dtype(np.float16)}
+COLUMNS = {
+    "label": np.dtype(np.uint8),
+    "predicted": np.dtype(np.uint8),
+    "true_prob": np.dtype(np.float16),
+    "predicted_prob": np.dtype(np.float16),
+}
 """The arrays of the archive, each with one entry a test image."""
+
+SINCE_FORMAT_2 = "predicted_prob"
+"""What the archive of a trial of format 1 lacks."""
 
 
 def pack_predictions(test: TestRecord) -> bytes:
     """The archive of a trial's predictions."""
     packed = io.BytesIO()
-    np.savez(packed, label=test.label, predicted=test.predicted, true_prob=test.true_prob)
+    np.savez(packed, **{name: getattr(test, name) for name in COLUMNS})
     return packed.getvalue()
 
 
-def unpack_predictions(content: bytes) -> Arrays:
-    """The arrays `label` (uint8), `predicted` (uint8) and `true_prob` (float16), each `(images,)`.
+def unpack_predictions(content: bytes, format: int) -> Arrays:
+    """The arrays of `COLUMNS`, each `(images,)`; those of a trial of format 1 without `predicted_prob`.
 
     Nothing in the archive is executed, and no more memory is taken than it has bytes.
+
+    Args:
+        content: The archive.
+        format: That of the trial it belongs to.
 
     Raises:
         ValueError: It is not such an archive.
     """
+    columns = {name: dtype for name, dtype in COLUMNS.items() if format > 1 or name != SINCE_FORMAT_2}
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if sorted(archive.namelist()) != sorted(f"{name}.npy" for name in COLUMNS):
+            if sorted(archive.namelist()) != sorted(f"{name}.npy" for name in columns):
                 raise ValueError(f"holds {', '.join(archive.namelist())[:80] or 'nothing'}")
             if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
                 raise ValueError("is compressed")  # a few bytes may stand for any number of them
             arrays: Arrays = {}
-            for name, dtype in COLUMNS.items():
+            for name, dtype in columns.items():
                 with archive.open(f"{name}.npy") as file:
                     arrays[name] = _read_array(file, dtype, len(content))  # type: ignore[arg-type]
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:

@@ -29,7 +29,7 @@ class DataRequest(Frozen):
     """Which images, and at which budget. Their bytes are read once, however often they are asked for.
 
     Attributes:
-        profile: The budget: quick, cpu or paper.
+        profile: The budget: quick, cpu, night or paper.
         dataset: The data set; the profile's if not given.
         data_dir: Where the data set is; ./data if not given.
     """

@@ -10,17 +10,20 @@ from pathlib import Path
 
 from grid.records.results_folder import ResultsFolder
 
+START_S = 2.0
+"""Seconds for the first trials to start, before this thread takes any time from them."""
+
 INTERVAL_S = 60.0
 """Seconds between two times that pages are made."""
 
-PATIENCE_S = 10.0
+PATIENCE_S = 3.0
 """Seconds for pages that are being made to be given up, at the end of a run."""
 
 
 class PagesSoFar:
     """Makes pages of a results folder whenever trials have finished, at most once a minute. Use as a context manager.
 
-    Meanwhile it imports what the report at the end needs.
+    Meanwhile it imports, once, what the report at the end needs.
     """
 
     def __init__(self, root: Path) -> None:
@@ -43,7 +46,8 @@ class PagesSoFar:
         self._finished.set()
 
     def _make_pages(self) -> None:
-        yield_processor()
+        if self._over.wait(START_S):
+            return
         import grid.report.answers
         import grid.report.pipeline  # noqa: F401  # seconds that would come after the last trial
 
@@ -59,26 +63,30 @@ class PagesSoFar:
         with subprocess.Popen(
             command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True
         ) as process:
+            yield_processor(process.pid)
             while process.poll() is None and not self._over.wait(0.2):
                 pass
             if process.poll() is None:
+                take_processor(process.pid)
                 process.send_signal(signal.SIGINT)  # so that it leaves no file half-written
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(PATIENCE_S)
                 process.kill()
 
 
-def yield_processor() -> None:
-    """Has this thread, or a process of one, run only where nothing else wants to."""
+def yield_processor(pid: int) -> None:
+    """Has a process run only where nothing else wants to."""
     with contextlib.suppress(AttributeError, OSError):  # Linux has that
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-        return
-    if threading.current_thread() is threading.main_thread():
-        os.nice(19)
+        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
+
+
+def take_processor(pid: int) -> None:
+    """Has it run like others again."""
+    with contextlib.suppress(AttributeError, OSError):
+        os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
 
 
 if __name__ == "__main__":
-    yield_processor()
     from grid.report.pipeline import make_report
 
     make_report(ResultsFolder(Path(sys.argv[1])), so_far=True)

@@ -100,6 +100,7 @@ PREDICTIONS = pa.schema(
         ("label", pa.uint8()),
         ("predicted", pa.uint8()),
         ("true_prob", pa.float32()),
+        ("predicted_prob", pa.float32()),
     ],
     metadata={"cifar_grid_tables": TABLES_VERSION},
 )
@@ -179,7 +180,7 @@ def _trial_row(plan: StudyPlan, trial: PlannedTrial, record: TrialRecord | None)
 
 def _prediction_table(ledger: Ledger, fingerprint: str) -> pa.Table:
     arrays = ledger.predictions(fingerprint)
-    num_images = len(arrays["label"])
+    num_images, predicted_prob = len(arrays["label"]), arrays.get("predicted_prob")
     return pa.table(
         {
             "fingerprint": pa.array([fingerprint] * num_images),
@@ -187,6 +188,7 @@ def _prediction_table(ledger: Ledger, fingerprint: str) -> pa.Table:
             "label": arrays["label"],
             "predicted": arrays["predicted"],
             "true_prob": arrays["true_prob"].astype(np.float32),
+            "predicted_prob": pa.nulls(num_images) if predicted_prob is None else predicted_prob.astype(np.float32),
         },
         schema=PREDICTIONS,
     )

@@ -131,4 +131,5 @@ def _test_record(acc: float, random: np.random.Generator) -> TestRecord:
         label=label,
         predicted=predicted,
         true_prob=true_prob.astype(np.float16),
+        predicted_prob=np.where(right, true_prob, 1 - true_prob).astype(np.float16),
     )

@@ -56,13 +56,15 @@ def moderated(arms: Sequence[npt.NDArray[np.bool_]]) -> npt.NDArray[np.int8]:
     """By moderated variances, as the project compares pairs."""
     moderation = moderate(dict(enumerate(arms)))
     assert moderation is not None
-    return find_pairs(_stacked([moderation.difference(*pair) for pair in combinations(range(len(arms)), 2)]))[0]
+    effects = [moderation.difference(*pair) for pair in combinations(range(len(arms)), 2)]
+    return np.asarray(find_pairs(_stacked(effects))[0])
 
 
 def paired(arms: Sequence[npt.NDArray[np.bool_]]) -> npt.NDArray[np.int8]:
     """By each pair's own seeds, as claims are judged."""
     answers = [arm.astype(np.int8) for arm in arms]
-    return find_better(_stacked([crossed_effect(a - b) for a, b in combinations(answers, 2)]), BETTER * ALPHA)[0]
+    effects = [crossed_effect(a - b) for a, b in combinations(answers, 2)]
+    return np.asarray(find_better(_stacked(effects), BETTER * ALPHA)[0])
 
 
 def power(answers: Answers, num_seeds: int, find: Find, rng: np.random.Generator, num_subsets: int) -> Sequence[float]:
@@ -82,7 +84,8 @@ def false_findings(answers: Answers, num_arms: int, find: Find, rng: np.random.G
     false, names = 0, sorted(answers)
     for study in range(num_studies):
         chosen = [names[study % len(names)]] if num_arms == 1 else rng.choice(names, num_arms, replace=False)
-        parts, of = [], []
+        parts: list[npt.NDArray[np.bool_]] = []
+        of: list[str] = []
         for name in chosen:
             seeds = rng.permutation(len(answers[name]))
             split = [answers[name][seeds[start : start + 3]] for start in range(0, len(seeds) - 2, 3)]

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from cifar_models.config import ResidualCNNConfig
-from cifar_models.models import build_model, count_parameters
+from cifar_models.models import Dropout, build_model, count_parameters
 
 
 def hand_counted_parameters(
@@ -71,6 +71,73 @@ def test_without_skip_a_block_is_its_main_path() -> None:
     x = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(block(x), block.main(x))
     assert block.shortcut is None
+
+
+def dropped_share(p: float, dtype: torch.dtype = torch.float32, num_values: int = 1_000_003) -> float:
+    torch.manual_seed(0)
+    return float((Dropout(p)(torch.ones(num_values, dtype=dtype)) == 0).double().mean())
+
+
+@pytest.mark.parametrize("p", [0.0, 0.001, 0.1, 0.5, 0.97])
+def test_dropout_zeroes_the_share_that_it_was_told(p: float) -> None:
+    deviation = (p * (1 - p) / 1_000_003) ** 0.5  # binomial
+    assert abs(dropped_share(p) - p) <= 4 * deviation + 2**-17
+
+
+@pytest.mark.parametrize("p", [1e-9, 1 - 1e-9])
+def test_dropout_of_almost_nothing_or_everything_stays_finite(p: float) -> None:
+    y = Dropout(p)(torch.ones(100_000))
+    assert y.isfinite().all()
+    assert (y == 0).double().mean() == pytest.approx(p, abs=1e-3)
+
+
+@pytest.mark.parametrize("p", [0.001, 0.1, 0.5])
+def test_dropout_keeps_the_expectation_and_the_gradient_is_that_of_what_was_kept(p: float) -> None:
+    x = torch.rand(64, 3, 32, 32, dtype=torch.float64).add(1).requires_grad_()
+    y = Dropout(p)(x)
+    y.sum().backward()
+    scale = 1 / (1 - p)
+    assert x.grad is not None
+    torch.testing.assert_close(y, x * x.grad)
+    assert set((x.grad / scale).round(decimals=3).unique().tolist()) == {0.0, 1.0}
+    assert x.grad.mean().item() == pytest.approx(1, abs=4 * (p * scale / x.numel()) ** 0.5 + 2e-5)
+
+
+def test_what_dropout_zeroes_is_fixed_by_the_seed_and_the_same_in_every_number_format() -> None:
+    def zeros(seed: int, dtype: torch.dtype) -> torch.Tensor:
+        torch.manual_seed(seed)
+        dropped: torch.Tensor = Dropout(0.3)(torch.ones(7, 5, 3, 2, dtype=dtype)) == 0
+        return dropped
+
+    assert torch.equal(zeros(1, torch.float32), zeros(1, torch.bfloat16))
+    assert not torch.equal(zeros(1, torch.float32), zeros(2, torch.float32))
+
+
+def test_draws_of_dropout_do_not_depend_on_their_neighbours() -> None:
+    torch.manual_seed(0)
+    is_zero = (Dropout(0.5)(torch.ones(400_000)) == 0).double().view(-1, 8)
+    correlations = torch.corrcoef(is_zero.T) - torch.eye(8)  # 64 random bits are 4 draws
+    assert correlations.abs().max() < 5 / 50_000**0.5
+
+
+@pytest.mark.parametrize("layout", ["channels_last", "expanded", "strided", "empty"])
+def test_dropout_takes_any_memory_layout(layout: str) -> None:
+    x = torch.arange(1.0, 2 * 4 * 6 * 6 + 1).view(2, 4, 6, 6)
+    x = {
+        "channels_last": x.to(memory_format=torch.channels_last), "expanded": x[:, :1].expand(-1, 9, -1, -1),
+        "strided": x[:, :, ::2], "empty": x[:0],
+    }[layout]  # fmt: skip
+    y = Dropout(0.25)(x)
+    assert y.shape == x.shape
+    torch.testing.assert_close(y[y != 0], (x / 0.75)[y != 0])
+    if layout == "channels_last":
+        assert y.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_dropout_changes_nothing_in_evaluation_and_draws_nothing() -> None:
+    x, before = torch.rand(8), torch.get_rng_state()
+    assert torch.equal(Dropout(0.5).eval()(x), x)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_dropout_stands_between_blocks_only() -> None:

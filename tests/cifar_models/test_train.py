@@ -154,7 +154,11 @@ def test_the_test_set_is_judged_after_the_last_epoch_image_by_image() -> None:
     assert test.label.tolist() == data.test_labels.tolist()
     assert test.acc == pytest.approx(np.mean(test.predicted == test.label))
     assert test.loss == pytest.approx(np.mean(-np.log(test.true_prob.astype(float))), rel=0.01)
-    assert (test.predicted.dtype, test.true_prob.dtype) == (np.uint8, np.float16)
+    assert (test.predicted.dtype, test.true_prob.dtype, test.predicted_prob.dtype) == (np.uint8, np.float16, np.float16)
+    is_right = test.predicted == test.label
+    np.testing.assert_array_equal(test.predicted_prob[is_right], test.true_prob[is_right])
+    assert (test.predicted_prob >= test.true_prob).all()
+    assert (test.predicted_prob > 1 / 3).all()
 
 
 def test_labels_of_validation_and_test_do_not_touch_training() -> None:

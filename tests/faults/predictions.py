@@ -24,7 +24,8 @@ class Pickle:
 def arrays(**changes: Any) -> dict[str, Any]:
     """What belongs there, but for some of it."""
     label = np.arange(NUM_IMAGES, dtype=np.uint8) % 10
-    sound = {"label": label, "predicted": label, "true_prob": np.linspace(0, 1, NUM_IMAGES).astype(np.float16)}
+    prob = np.linspace(0, 1, NUM_IMAGES).astype(np.float16)
+    sound = {"label": label, "predicted": label, "true_prob": prob, "predicted_prob": prob}
     return {name: value for name, value in (sound | changes).items() if value is not None}
 
 
@@ -61,7 +62,7 @@ def _with(name: str, **changes: Any) -> Callable[[Path], None]:
 def a_zip_bomb(path: Path) -> None:
     """A few megabytes that are four gigabytes."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name in ("label", "predicted", "true_prob"):
+        for name in ("label", "predicted", "true_prob", "predicted_prob"):
             with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
                 stream.write(shaped(f"({4 * 2**30},)", data=b""))
                 for _ in range(4096):
@@ -131,11 +132,11 @@ FORGERIES: tuple[Callable[[Path], None], ...] = (
     _with("a pickle among labels", label=lambda: np.array([Pickle()] * NUM_IMAGES, dtype=object)),
     _with("a pickle among probabilities", true_prob=lambda: np.array([Pickle()], dtype=object)),
     _with("lists as objects", predicted=lambda: np.array([[1], [1, 2]], dtype=object)),
-    *(_with(f"no {name}", **{name: None}) for name in ("label", "predicted", "true_prob")),
+    *(_with(f"no {name}", **{name: None}) for name in ("label", "predicted", "true_prob", "predicted_prob")),
     _with("too few", label=lambda: np.zeros(3, dtype=np.uint8)),
     _with("too many", true_prob=lambda: np.zeros(4000, dtype=np.float16)),
     _with("none at all", label=lambda: np.zeros(0, np.uint8), predicted=lambda: np.zeros(0, np.uint8),
-          true_prob=lambda: np.zeros(0, np.float16)),
+          true_prob=lambda: np.zeros(0, np.float16), predicted_prob=lambda: np.zeros(0, np.float16)),
     _with("a square", label=lambda: np.zeros((40, 40), dtype=np.uint8)),
     _with("a number", label=lambda: np.uint8(3), predicted=lambda: np.uint8(3), true_prob=lambda: np.float16(0.5)),
     _with("twenty dimensions", predicted=lambda: np.zeros((1,) * 20, dtype=np.uint8)),

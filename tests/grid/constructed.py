@@ -198,6 +198,7 @@ def _test_record(acc: float, rng: np.random.Generator) -> TestRecord:
         label=label,
         predicted=predicted,
         true_prob=true_prob,
+        predicted_prob=np.where(right, true_prob, 1 - true_prob).astype(np.float16),
     )
 
 

@@ -37,7 +37,7 @@ def folder_of(tmp_path: Path, kind: str) -> Path:
     ("arguments", "expected"),
     [
         (["q99"], "unknown question 'q99'; known are"),
-        (["q3", "--profile", "huge"], "--profile: 'huge' is not one of quick, cpu, paper"),
+        (["q3", "--profile", "huge"], "--profile: 'huge' is not one of quick, cpu, night, paper"),
         (["q3", "--dataset", "mnist"], "--dataset: 'mnist' is not one of digits, cifar10, cifar100, folder"),
         (["q3", "--set", "optimizer.name=adamm"], "optimizer.name: 'adamm' is not one of 'sgd'"),
         (["q3", "--set", "optimizer.rate=1"], "optimizer.rate: unknown field; known are name, lr"),

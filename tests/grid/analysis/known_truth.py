@@ -78,6 +78,7 @@ def _test_record(right: npt.NDArray[np.bool_]) -> TestRecord:
         label=label,
         predicted=(~right).astype(np.uint8),
         true_prob=right.astype(np.float16),
+        predicted_prob=np.ones(len(right), np.float16),
     )
 
 

@@ -131,7 +131,7 @@ def test_an_arm_without_the_field_is_not_compared_on_its_axis(tmp_path: Path) ->
         ("level: {arm: the old one, measure: acc, at_most: 0.8}", "'acc' is not one of 'val_acc', 'test_acc'"),
         (
             "level: {arm: the old one, measure: test_loss, at_most: 2}, only_at: {profile: papers, dataset: cifar10}",
-            "claims.0.only_at.profile: there is no profile 'papers'; there are quick, cpu, paper",
+            "claims.0.only_at.profile: there is no profile 'papers'; there are quick, cpu, night, paper",
         ),
         ("curve: {arm: the old one, than: {optimizer.name: sgd}, of: val_acc, is: better}", "'better' is not one of"),
     ],

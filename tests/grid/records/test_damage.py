@@ -7,13 +7,13 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from grid.errors import UserError
 from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.records.plan import StudyPlan, make_plan
+from grid.records.predictions import pack_predictions
 from grid.tables.tables import make_tables
 from tests.grid.questions.test_question import HEAD, study, write
 from tests.grid.records.test_ledger import KEY, predictions, record
@@ -39,7 +39,7 @@ def replace(name: str, content: bytes) -> Damage:
 def npz(folder: Path, _: random.Random) -> None:
     """Predictions that can be read, and are another trial's."""
     test = predictions(6)
-    np.savez(folder / "predictions.npz", label=test.label, predicted=test.predicted, true_prob=test.true_prob)
+    (folder / "predictions.npz").write_bytes(pack_predictions(test))
 
 
 def instead(name: str, make: Callable[[Path], None]) -> Damage:
@@ -55,7 +55,7 @@ def instead(name: str, make: Callable[[Path], None]) -> Damage:
 TRUNCATIONS = [truncate("trial.json"), truncate("predictions.npz")]
 FOREIGN = [
     *(replace(name, content) for name in ("trial.json", "predictions.npz") for content in (b"", b"\x93NUMPY\xff\x00")),
-    *(replace("trial.json", content) for content in (b"{}", b"null", b"[" * 100_000, b'{"format": 2}')),
+    *(replace("trial.json", content) for content in (b"{}", b"null", b"[" * 100_000, b'{"format": 3}')),
     replace("trial.json", record("ff" * 12).model_dump_json().encode()),
     npz,
     *(

@@ -1,3 +1,5 @@
+import hashlib
+import io
 import os
 import resource
 from pathlib import Path
@@ -11,6 +13,7 @@ from cifar_models.records import EpochRecord, TestRecord
 from grid.errors import UserError
 from grid.records.files import Folder
 from grid.records.ledger import Ledger, TrialRecord
+from grid.records.predictions import COLUMNS
 
 KEY = "ab" + "0" * 22
 
@@ -27,7 +30,8 @@ def record(key: str = KEY, status: str = "ok", **changes: object) -> TrialRecord
 
 def predictions(num_images: int = 5) -> TestRecord:
     label = np.arange(num_images, dtype=np.uint8)
-    return TestRecord(1.8, 0.31, label, label[::-1].copy(), np.linspace(0, 1, num_images).astype(np.float16))
+    true_prob = np.linspace(0, 1, num_images).astype(np.float16)
+    return TestRecord(1.8, 0.31, label, label[::-1].copy(), true_prob, np.maximum(true_prob, 1 - true_prob))
 
 
 def test_what_was_committed_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
@@ -39,8 +43,33 @@ def test_what_was_committed_is_read_back_to_the_last_bit(tmp_path: Path) -> None
     assert np.isnan(read.epochs[0].train_loss)
     arrays = ledger.predictions(KEY)
     assert arrays["true_prob"].tobytes() == test.true_prob.tobytes()
+    assert arrays["predicted_prob"].tobytes() == test.predicted_prob.tobytes()
     assert arrays["predicted"].dtype == np.uint8
     assert ledger.fingerprints() == [KEY]
+
+
+def commit_in_format_1(ledger: Ledger, key: str = KEY, *, lacking: tuple[str, ...] = ("predicted_prob",)) -> None:
+    """A trial as it was written before predictions had `predicted_prob`."""
+    archive = io.BytesIO()
+    np.savez(archive, **{name: getattr(predictions(), name) for name in COLUMNS if name not in lacking})
+    sha256 = hashlib.sha256(archive.getvalue()).hexdigest()
+    ledger.files.write(f"{key[:2]}/{key}/predictions.npz", archive.getvalue())
+    old = record(key, format=1, predictions_sha256=sha256)
+    ledger.files.write(f"{key[:2]}/{key}/trial.json", old.model_dump_json().encode())
+
+
+def test_a_trial_of_format_1_is_read_without_what_it_lacks(tmp_path: Path) -> None:
+    ledger = Ledger(Folder(tmp_path))
+    commit_in_format_1(ledger)
+    assert ledger.set_aside_damaged([KEY]) == []
+    assert ledger.predictions(KEY).keys() == {"label", "predicted", "true_prob"}
+
+
+@pytest.mark.parametrize("lacking", [(), ("true_prob", "predicted_prob")])
+def test_a_trial_of_format_1_has_exactly_the_arrays_of_that_format(tmp_path: Path, lacking: tuple[str, ...]) -> None:
+    ledger = Ledger(Folder(tmp_path))
+    commit_in_format_1(ledger, lacking=lacking)
+    assert len(ledger.set_aside_damaged([KEY])) == 1
 
 
 def test_a_settled_trial_is_never_written_again(tmp_path: Path) -> None:

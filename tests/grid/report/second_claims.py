@@ -87,16 +87,16 @@ class Claims:
         self.trials = table.query("study == @study and stage == 'full'")
         self.num_arms = int(table.loc[table["study"] == study, "arm"].max()) + 1
         self.epochs = pd.read_parquet(folder / "epochs.parquet").sort_values("epoch").groupby("fingerprint")
-        diverged = self.trials.groupby("arm")["status"].agg(lambda column: (column == "diverged").any())
-        self.diverged = {int(str(arm)) for arm, bad in diverged.items() if bad}
+        self.diverged = set(self.trials.query("status == 'diverged'")["arm"])
         named = table[table["study"] == study].drop_duplicates("arm").set_index("arm")
-        self.label, self.lr = named["arm_label"].to_dict(), named["optimizer_lr"].to_dict()
+        self.label = {arm: str(named.loc[arm, "arm_label"]) for arm in range(self.num_arms)}
+        self.lr = {arm: float(str(named.loc[arm, "optimizer_lr"])) for arm in range(self.num_arms)}
         self.cases = [self._cases(claim) for claim in claims]
 
     def rows(self) -> tuple[list[dict[str, Any]], dict[tuple[int, int], dict[str, Any]]]:
         """The rows of `verdicts.parquet`, then those of `comparisons.parquet`."""
-        alone = [2 * np.fmin(s.p, c.p) for s, c, _ in self.cases]
-        alone = [min(1.0, float(p)) if not math.isnan(p) else math.nan for p in alone]
+        alone = [2 * float(np.fmin(s.p, c.p)) for s, c, _ in self.cases]
+        alone = [p if math.isnan(p) else min(1.0, p) for p in alone]
         equals = [e.p for *_, e in self.cases]
         last = 0.6 if self.pairs.prior else 0.0
         p, pairs_p = correct(alone, self.pairs.alone, BETTER, last)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import optimize, special, stats
 
-ALPHA, BETTER, EQUAL, WINNERS, MARGIN = 0.05, 0.043, 0.0035, 0.0035, 0.005
+ALPHA, BETTER, EQUAL, WINNERS, MARGIN = 0.05, 0.044, 0.003, 0.003, 0.005
 CLAIMS, LAST_STEP = 0.4, 0.6
 Reach = Callable[[float, bool], float]
 """How far an interval goes down or, if True, up, by its two-sided error rate."""

@@ -60,6 +60,7 @@ def made_trial(
         label=label,
         predicted=np.where(right, label, (label + 1) % 10).astype(np.uint8),
         true_prob=np.full(NUM_TEST, 0.5, np.float16),
+        predicted_prob=np.full(NUM_TEST, 0.5, np.float16),
     )
     epochs = tuple(
         EpochRecord(

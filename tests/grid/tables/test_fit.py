@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -151,6 +151,7 @@ def test_the_order_of_rows_changes_nothing() -> None:
     assert diagnose(frame.sample(frac=1, random_state=0)) == diagnose(frame) == "overfit"
 
 
+@settings(deadline=None)  # a busy machine
 @given(
     arrays(float, st.tuples(st.integers(3, 40), st.just(2)), elements=st.floats(0, 1)).flatmap(
         lambda acc: st.tuples(st.just(acc), arrays(float, acc.shape, elements=st.floats(0, 1e6)))

@@ -11,7 +11,7 @@ from grid.records.ledger import Ledger
 from grid.records.plan import StudyPlan, make_plan
 from grid.tables.tables import EPOCHS, PREDICTIONS, TRIALS, make_tables, write_tables
 from tests.grid.questions.test_question import HEAD, study, write
-from tests.grid.records.test_ledger import predictions, record
+from tests.grid.records.test_ledger import commit_in_format_1, predictions, record
 
 
 @pytest.fixture
@@ -56,7 +56,18 @@ def test_predictions_keep_each_image(plan: StudyPlan, tmp_path: Path) -> None:
     frame = make_tables([plan], ledger)["predictions"].to_pandas()
     assert frame["image"].tolist() == [0, 1, 2, 3, 4]
     assert frame["predicted"].tolist() == test.predicted.tolist()
-    np.testing.assert_array_equal(frame["true_prob"].to_numpy(), test.true_prob.astype(np.float32))
+    for name in ("true_prob", "predicted_prob"):
+        np.testing.assert_array_equal(frame[name].to_numpy(), getattr(test, name).astype(np.float32))
+
+
+def test_a_trial_of_format_1_has_null_for_what_it_lacks_beside_one_that_has_it(plan: StudyPlan, tmp_path: Path) -> None:
+    ledger = Ledger(Folder(tmp_path).below("ledger"))
+    commit_in_format_1(ledger, plan.trials[0].fingerprint)
+    ledger.commit(record(plan.trials[1].fingerprint), predictions())
+    table = make_tables([plan], ledger)["predictions"]
+    assert table.schema.equals(PREDICTIONS, check_metadata=True)
+    assert table["predicted_prob"].is_null().to_pylist() == [True] * 5 + [False] * 5
+    assert table["true_prob"].null_count == 0
 
 
 def test_files_are_read_back_with_their_version(plan: StudyPlan, tmp_path: Path) -> None:

@@ -26,16 +26,16 @@ from grid.analysis.cases import Case, Demand, Hypothesis
 from grid.analysis.estimates import effect_of, p_of_share, p_values, why_not
 from grid.analysis.evidence import Evidence
 from grid.analysis.family import Finding
-from grid.analysis.inference import Array, Effect, half_width, p_between
+from grid.analysis.inference import Effect, half_width, p_between
 
 CHANCES = (0.5, 0.9)
 """Chances of a decision at both ends of a range."""
 DOUBT = 0.05
 """No number is named while chance alone explains what is seen with this probability or more."""
-POWER = 0.8
-"""Chance of a decision at a number of seeds, if all is as it seems."""
 MAX_SEEDS = 1000
 """More seeds than that are as good as never."""
+STEPS = np.unique(np.round(1.05 ** np.arange(142)))
+"""Numbers of seeds that are tried: all up to 20, then about 5 % apart, up to `MAX_SEEDS`."""
 MAX_COUNTED_SEEDS = 100
 """The same where seeds are counted, as of fits."""
 NUM_NODES = 20
@@ -59,7 +59,7 @@ class Advice:
 
 def advise(evidence: Evidence, hypothesis: Hypothesis, finding: Finding, arms: Collection[int]) -> Advice | None:
     """What would decide a hypothesis about some arms; None if it is decided, or that can't be known yet."""
-    low, high = (seeds_needed(evidence, hypothesis, finding, chance) for chance in CHANCES)
+    low, high = (seeds_needed(evidence, hypothesis, finding, chance, DOUBT) for chance in CHANCES)
     if low is None or high is None:
         return None
     ends = tuple({arm: max(seeds - len(evidence.seeds(arm)), 0) for arm in arms} for seeds in (low, high))
@@ -69,7 +69,7 @@ def advise(evidence: Evidence, hypothesis: Hypothesis, finding: Finding, arms: C
 
 
 def seeds_needed(
-    evidence: Evidence, hypothesis: Hypothesis, finding: Finding, chance: float | None = None
+    evidence: Evidence, hypothesis: Hypothesis, finding: Finding, chance: float = CHANCES[0], doubt: float = 1.0
 ) -> int | None:
     """Seeds that would settle what is open, in whatever way; None if nothing is, or no number is known.
 
@@ -77,75 +77,53 @@ def seeds_needed(
         evidence: The trials.
         hypothesis: What is open.
         finding: What was found of it.
-        chance: Chance of a decision, whatever the effect may be; if None, `POWER` if all is as it seems.
+        chance: Chance of a decision.
+        doubt: No number is known while the p-value of what would be shown, for it alone, is above this.
     """
     cases = (hypothesis.supports, hypothesis.contradicts, hypothesis.equal) if finding.is_open else ()
-    needed = (_seeds_of_case(evidence, case, finding.alpha, chance) for case in cases)
+    needed = (_seeds_of_case(evidence, case, finding.alpha, chance, doubt) for case in cases)
     return min((number for number in needed if number is not None), default=None)
 
 
-def seeds_to_find(effect: Effect, alpha: float, low: float, high: float) -> int | None:
-    """Fewest seeds that would show, with chance `POWER`, that the effect lies between `low` and `high`.
-
-    If the effect and the spread are what they seem; `seeds_assured` allows for more.
+def seeds_to_find(effect: Effect, alpha: float, low: float, high: float, chance: float) -> int | None:
+    """Fewest seeds that would show that the effect lies between `low` and `high`.
 
     Args:
         effect: What is seen.
         alpha: One-sided error rate that the test has left.
         low: Lower bound.
         high: Upper bound.
+        chance: Chance of that, averaged over what the effect and its spread may be, at `NUM_NODES` quantiles of each.
 
     Returns:
         The number; None if more than `MAX_SEEDS` would be needed, as where it seems to lie elsewhere or the test set is
         too small to tell.
     """
-    later = _later(effect)
-    spread = np.hypot(later.seed_se, later.image_se)
-    room = min(effect.mean - low, high - effect.mean)
-    return _first(room >= half_width(later, min(2 * alpha, 1.0)) + stats.norm.ppf(POWER) * spread, later)
-
-
-def seeds_assured(effect: Effect, alpha: float, low: float, high: float, chance: float) -> int | None:
-    """Fewest seeds that would show it with a given chance, averaged over what effect and spread may be.
-
-    Args and returns as of `seeds_to_find`.
-    """
-    later, seen = _later(effect), effect.num_seeds
+    seen = effect.num_seeds
+    seeds = STEPS[(max(seen, 2) < STEPS) & (STEPS <= MAX_SEEDS)][:, None]
     middles = (np.arange(NUM_NODES) + 0.5) / NUM_NODES
     spread, effects = (part.ravel() for part in np.meshgrid(middles, stats.norm.ppf(middles)))
     larger = np.sqrt(effect.seeds_df / stats.chi2.ppf(spread, effect.seeds_df))  # how much, than it seems; (nodes,)
     true_mean = effect.mean + larger * effect.seed_se * effects
-    seeds = np.asarray(later.num_seeds, dtype=float)[:, None]
-    wide = half_width(
-        later._replace(seed_se=later.seed_se[:, None] * larger, num_seeds=seeds, df=later.df[:, None]),
-        min(2 * alpha, 1.0),
-    )
+    later_se = effect.seed_se * larger * np.sqrt(seen / seeds)
+    later = Effect(effect.mean, later_se, seeds, effect.image_se, effect.seeds_df + seeds - seen)
+    wide = half_width(later, min(2 * alpha, 1.0))
     expected = (seen * effect.mean + (seeds - seen) * true_mean) / seeds
     varies = larger * effect.seed_se * np.sqrt(seen * (seeds - seen)) / seeds
     with np.errstate(divide="ignore", invalid="ignore"):
         shown = special.ndtr((high - wide - expected) / varies) - special.ndtr((low + wide - expected) / varies)
-    return _first(np.maximum(shown, 0).mean(axis=1) >= chance, later)
+    enough = np.maximum(shown, 0).mean(axis=1) >= chance
+    return int(seeds[np.argmax(enough), 0]) if enough.any() else None
 
 
-def _later(effect: Effect) -> Effect:
-    """The effect after 1, 2, … more seeds, if it and its spread are what they seem; `(MAX_SEEDS - S,)`."""
-    seeds = np.arange(max(int(effect.num_seeds), 2) + 1, MAX_SEEDS + 1)
-    df = effect.seeds_df + seeds - int(effect.num_seeds)
-    return Effect(effect.mean, effect.seed_se * np.sqrt(effect.num_seeds / seeds), seeds, effect.image_se, df)
-
-
-def _first(enough: Array, later: Effect) -> int | None:
-    return int(later.num_seeds[np.argmax(enough)]) if enough.any() else None
-
-
-def _seeds_of_case(evidence: Evidence, case: Case, alpha: float, chance: float | None) -> int | None:
+def _seeds_of_case(evidence: Evidence, case: Case, alpha: float, chance: float, doubt: float) -> int | None:
     """Seeds at which a case would be shown: all demands of one of its groups; None if no number is known."""
     left = alpha / max(len(case.groups), 1) / case.choices
-    groups = [[_seeds(evidence, demand, left, chance) for demand in group] for group in case.groups if group]
+    groups = [[_seeds(evidence, demand, left, chance, doubt) for demand in group] for group in case.groups if group]
     return min((max(n for n in group if n) for group in groups if None not in group), default=None)
 
 
-def _seeds(evidence: Evidence, demand: Demand, alpha: float, chance: float | None) -> int | None:
+def _seeds(evidence: Evidence, demand: Demand, alpha: float, chance: float, doubt: float) -> int | None:
     """Seeds at which a demand would be met; those there are if it is already."""
     effect = effect_of(evidence, demand.subject) if why_not(evidence, demand.subject) is None else None
     if effect is None:
@@ -153,13 +131,11 @@ def _seeds(evidence: Evidence, demand: Demand, alpha: float, chance: float | Non
     p = p_values(evidence, [demand])[demand]
     if p <= alpha:
         return int(effect.num_seeds)
-    if chance is not None and not p <= DOUBT:
+    if not p <= doubt:
         return None
     if demand.subject.kind == "fit" or not math.isnan(effect.num_above):
         return _seeds_counted(effect, demand, alpha)
-    if chance is None:
-        return seeds_to_find(effect, alpha, demand.low, demand.high)
-    return seeds_assured(effect, alpha, demand.low, demand.high, chance)
+    return seeds_to_find(effect, alpha, demand.low, demand.high, chance)
 
 
 def _seeds_counted(effect: Effect, demand: Demand, alpha: float) -> int | None:

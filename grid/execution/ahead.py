@@ -32,8 +32,8 @@ class ClusterAhead:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.leave()
-        self._thread.join()
+        self._over.set()
+        self._thread.join()  # meanwhile nothing here may touch Ray, not even an object that refers to something in it
 
     def wait(self) -> list[Node]:
         """Waits until trials can start; returns the machines that they may run on.
@@ -46,21 +46,15 @@ class ClusterAhead:
 
         return self._nodes.result()
 
-    def leave(self) -> None:
-        """Has Ray end in the background; the end of the context waits for that."""
-        self._over.set()
-
     def _live(self) -> None:
-        from grid.execution import nodes, own_ray, ray_cluster
+        from grid.execution import nodes, ray_cluster
 
         told: Future[None] | Future[list[Node]] = self._connected
         try:
             with ray_cluster.ray_cluster():
                 self._connected.set_result(None)
                 told = self._nodes
-                facts = nodes.node_facts()
-                own_ray.wait_for_workers()
-                self._nodes.set_result(facts)
+                self._nodes.set_result(nodes.node_facts())
                 self._over.wait()
         except BaseException as error:  # the run is told when it waits, and ends in its own way
             if not told.done():

@@ -15,7 +15,7 @@ from grid.execution.checkpoints import CheckpointStore, StorageError
 from grid.execution.interrupt import interruptible
 from grid.execution.lost_trials import MAX_WORKER_LOSSES, record_lost
 from grid.execution.nodes import node_reports
-from grid.execution.own_ray import tune_takes_ready_workers
+from grid.execution.own_ray import tune_takes_ready_workers, wait_for_workers
 from grid.execution.progress import ProgressDisplay
 from grid.execution.ray_cluster import (
     alive_nodes,
@@ -112,6 +112,7 @@ def prepare(resources: Resources, store: CheckpointStore) -> Resources:
         check_a_trial_fits(nodes, share)
     if resources.checkpoints is not None:
         check_storage(store)
+    wait_for_workers()
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(num_pending_trials(nodes, shares))
     return resources
 

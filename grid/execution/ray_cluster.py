@@ -66,6 +66,7 @@ def ray_cluster() -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+        own_ray.forget_workers()
 
 
 def cluster_address() -> str | None:

@@ -11,6 +11,7 @@ from cifar_models.environment import WARM_WORKERS
 
 if folder := os.environ.get(WARM_WORKERS):
     gc.disable()  # it takes a fifth of the time of these imports, and finds nothing
+    import torch._dynamo  # noqa: F401  # torch's optimizers import it at their first step
 
     import grid.execution.trial  # noqa: F401
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from grid.analysis.cases import MARGIN
 from grid.analysis.study_result import StudyResult
+from grid.formats import cut, quoted
 from grid.report.charts import final_measures, has_heat_map, heat_map, learning_curves, response
 from grid.report.charts.budgets import early_ranking, early_words
 from grid.report.charts.disagreement import disagreement, disagreement_words
@@ -93,8 +94,11 @@ CHARTS: dict[str, Row] = {
     ),
     "forest": Row(
         "How far from the best arm",
-        lambda _: "On test, with the 95 % interval. Shaded: equal for most purposes.",
-        lambda result: forest(forest_rows(result.conclusion), result.best_label, MARGIN),
+        lambda result: (
+            f"Points of test accuracy above {quoted(cut(result.best_label, 60))}, with the 95 % interval. "
+            "Shaded: equal for most purposes."
+        ),
+        lambda result: forest(forest_rows(result.conclusion), MARGIN),
     ),
     "response": Row(
         "Test accuracy by value",

@@ -30,19 +30,15 @@ def as_json(value: Any) -> str:
 
 
 def written(config: TrainConfig) -> dict[str, str]:
-    """Every field by its dotted name, as YAML would write it."""
-    fields = flat(config.model_dump(mode="json"))
+    """Every field but the seed by its dotted name, as YAML would write it."""
+    fields = flat(config.model_dump(mode="json", exclude={"seed"}))
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields}
 
 
 def shared_settings(configs: list[dict[str, str]]) -> dict[str, str]:
-    """The fields that are equal in all configurations, but for the seed."""
+    """The fields that are equal in all configurations."""
     first, *others = configs
-    return {
-        field: value
-        for field, value in first.items()
-        if field != "seed" and all(other.get(field) == value for other in others)
-    }
+    return {field: value for field, value in first.items() if all(other.get(field) == value for other in others)}
 
 
 def arms_data(result: StudyResult) -> str:

@@ -1,6 +1,7 @@
 """Pages of a run that is still at work: made as trials finish, in processes that never slow the training down."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -10,8 +11,14 @@ from pathlib import Path
 
 from grid.records.results_folder import ResultsFolder
 
+START_S = 2.0
+"""Seconds for the first trials to start, before this thread takes any time from them."""
+
 INTERVAL_S = 60.0
 """Seconds between two times that pages are made."""
+
+PR_SET_PDEATHSIG = 1
+"""Source: linux/prctl.h."""
 
 PATIENCE_S = 3.0
 """Seconds for pages that are being made to be given up, at the end of a run."""
@@ -20,7 +27,7 @@ PATIENCE_S = 3.0
 class PagesSoFar:
     """Makes pages of a results folder whenever trials have finished, at most once a minute. Use as a context manager.
 
-    Meanwhile it imports what the report at the end needs.
+    Meanwhile it imports, once, what the report at the end needs.
     """
 
     def __init__(self, root: Path) -> None:
@@ -36,7 +43,6 @@ class PagesSoFar:
     def __exit__(self, *exception: object) -> None:
         self._over.set()
         self._finished.set()
-        take_processor(self._thread.native_id)
         self._thread.join()
 
     def trial_ended(self) -> None:
@@ -44,11 +50,11 @@ class PagesSoFar:
         self._finished.set()
 
     def _make_pages(self) -> None:
-        yield_processor()
+        if self._over.wait(START_S):
+            return
         import grid.report.answers
         import grid.report.pipeline  # noqa: F401  # seconds that would come after the last trial
 
-        take_processor(self._thread.native_id)
         while self._finished.wait() and not self._over.is_set():
             self._finished.clear()
             self._make_once()
@@ -61,6 +67,7 @@ class PagesSoFar:
         with subprocess.Popen(
             command, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True
         ) as process:
+            yield_processor(process.pid)
             while process.poll() is None and not self._over.wait(0.2):
                 pass
             if process.poll() is None:
@@ -71,23 +78,26 @@ class PagesSoFar:
                 process.kill()
 
 
-def yield_processor() -> None:
-    """Has this thread, or a process of one, run only where nothing else wants to."""
+def yield_processor(pid: int) -> None:
+    """Has a process run only where nothing else wants to."""
     with contextlib.suppress(AttributeError, OSError):  # Linux has that
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-        return
-    if threading.current_thread() is threading.main_thread():
-        os.nice(19)
+        os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0))
 
 
-def take_processor(thread: int | None) -> None:
-    """Has a thread, or a process, run like others again."""
+def take_processor(pid: int) -> None:
+    """Has it run like others again."""
     with contextlib.suppress(AttributeError, OSError):
-        os.sched_setscheduler(thread or 0, os.SCHED_OTHER, os.sched_param(0))
+        os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
+
+
+def end_with_parent() -> None:
+    """Has this process end with the run that started it, whose pages would be older than those of a later run."""
+    with contextlib.suppress(AttributeError, OSError):  # Linux has that
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 if __name__ == "__main__":
-    yield_processor()
+    end_with_parent()
     from grid.report.pipeline import make_report
 
     make_report(ResultsFolder(Path(sys.argv[1])), so_far=True)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from grid.formats import cut, number, plural, quoted, signed
+from grid.formats import cut, number, plural, signed
 from grid.report.charts.style import FAILURE, NEUTRAL, QUALITATIVE, make_figure, note, plain, stripe, translucent
 
 ROW = {"wide": 34, "narrow": 50}
@@ -81,12 +81,11 @@ class _Place(NamedTuple):
         return [end for end in (self.difference, self.low, self.high) if math.isfinite(end)]
 
 
-def forest(rows: Sequence[ForestRow], reference: str, margin: float) -> go.Figure | None:
+def forest(rows: Sequence[ForestRow], margin: float) -> go.Figure | None:
     """Draws all arms, the one furthest above the reference on top, those without a difference last.
 
     Args:
         rows: The arms, without the reference.
-        reference: Label of the arm at zero.
         margin: Arms that differ by less, as a fraction, count as equal; drawn as a band.
 
     Returns:
@@ -99,7 +98,7 @@ def forest(rows: Sequence[ForestRow], reference: str, margin: float) -> go.Figur
     traces = [_band_in_legend(margin), *_intervals(places, span), *_arrows(places, span)]
     num_entries = sum(trace.showlegend is not False for trace in traces)
     wide, narrow = (
-        _axes(places, reference, span, form) | _frame(places, form, lines) | {"shapes": _shapes(places, margin, form)}
+        _axes(places, span, form) | _frame(places, form, lines) | {"shapes": _shapes(places, margin, form)}
         for form, lines in (("wide", 1 + (num_entries > 5)), ("narrow", (num_entries + 1) // 2))
     )
     return make_figure(traces, wide, narrow, rows=[place.of.arm for place in places], row_height=ROW)
@@ -225,28 +224,25 @@ def _band_in_legend(margin: float) -> go.Scatter:
 def _frame(places: list[_Place], form: str, num_legend_lines: int) -> dict[str, Any]:
     """Sizes, legend and texts: numbers stand right of the rows, on a narrow page above them."""
     wide = form == "wide"
-    top, bottom = 30 * num_legend_lines + (44 if wide else 58), 12
+    body, top, bottom = len(places) * ROW[form], 24 * num_legend_lines + 36, 12
     return {
-        "height": len(places) * ROW[form] + top + bottom,
+        "height": body + top + bottom,
         "margin": {"l": 12, "r": 150 if wide else 12, "t": top, "b": bottom},
         "annotations": [text for place in places for text in (_wide_texts if wide else _narrow_texts)(place)],
-        "legend": {"orientation": "h", "x": 0, "xref": "container", "y": 1, "yref": "container", "yanchor": "top"},
+        "legend": {"orientation": "h", "x": 0, "y": 1 + 26 / body, "yanchor": "bottom"},
         "showlegend": True,
     }
 
 
-def _axes(places: list[_Place], reference: str, span: tuple[float, float], form: str) -> dict[str, Any]:
-    wide = form == "wide"
-    zero = f" {quoted(cut(reference, 70))}" if wide else f"\n{quoted(cut(reference, 44))}"
-    title = plain(f"points of test accuracy above{zero}").replace("\n", "<br>")
+def _axes(places: list[_Place], span: tuple[float, float], form: str) -> dict[str, Any]:
     return {
-        "xaxis": {"range": list(span), "side": "top", "title": {"text": title, "standoff": 8}, "zeroline": False},
+        "xaxis": {"range": list(span), "side": "top", "zeroline": False},
         "yaxis": {
             "range": [len(places) - ABOVE[form], -ABOVE[form]],
             "tickmode": "array",
             "tickvals": [place.row for place in places],
             "ticktext": [plain(cut(place.of.label, 56)) for place in places],
-            "showticklabels": wide,
+            "showticklabels": form == "wide",
             "automargin": True,
             "zeroline": False,
             "showgrid": False,

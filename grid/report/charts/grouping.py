@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
 
 from grid.questions.study import Arm, Axis, Study
 from grid.report.charts.cells import has_heat_map
@@ -57,8 +56,7 @@ def group_arms(study: Study) -> Grouping:
         for arm, name in zip(study.arms, names, strict=True)
     )
     titles = tuple(
-        f"{first.label} {name}" if position < len(first.names) and _is_bare(name, first.values[position]) else name
-        for position, name in enumerate(panels)
+        full_name(first, position) if position < len(first.names) else name for position, name in enumerate(panels)
     )
     title = rest[0].label if len(rest) == 1 else ""
     return Grouping(titles, tuple(series), title, colours, *_signs(len(series)), places)
@@ -69,6 +67,13 @@ def value_name(axis: Axis, arm: Arm) -> str:
     return "" if _missing(arm, axis) else axis.names[axis.values.index(arm.values[axis.field])]
 
 
+def full_name(axis: Axis, position: int) -> str:
+    """What a value is called; with the axis' label if it is called by itself, which says nothing: `0.1` or `true`."""
+    name, value = axis.names[position], axis.values[position]
+    bare = not isinstance(value, str) and name in (json.dumps(value), f"{value:g}" if isinstance(value, float) else "")
+    return f"{axis.label} {name}" if bare else name
+
+
 def is_numeric(axis: Axis) -> bool:
     """Whether the axis holds numbers, which have an order that colours can show."""
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in axis.values)
@@ -76,11 +81,6 @@ def is_numeric(axis: Axis) -> bool:
 
 def _missing(arm: Arm, axis: Axis) -> bool:
     return arm.values.get(axis.field) is None
-
-
-def _is_bare(name: str, value: Any) -> bool:
-    """Whether a value is called by itself, which says nothing without the axis' label, as `0.1` or `true`."""
-    return not isinstance(value, str) and name in (json.dumps(value), f"{value:g}" if isinstance(value, float) else "")
 
 
 def _without(axis: Axis, arm: Arm) -> str:

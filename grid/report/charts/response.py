@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from grid.formats import percent
 from grid.questions.study import Axis, Study
-from grid.report.charts.grouping import is_numeric, value_name
+from grid.report.charts.grouping import full_name, is_numeric
 from grid.report.charts.style import DASHES, QUALITATIVE, SYMBOLS, make_figure, plain
 
 MIN_VALUES = 3
@@ -66,9 +66,10 @@ def lines(study: Study, axis: Axis) -> list[Line]:
     found = []
     for arms in (arms for arms in groups.values() if len(arms) > 1):
         arms.sort(key=lambda arm: float(study.arms[arm].values[axis.field]))
-        names = (value_name(other, study.arms[arms[0]]) for other in others)
+        values = study.arms[arms[0]].values
+        names = [full_name(o, o.values.index(values[o.field])) for o in others if values.get(o.field) is not None]
         x = tuple(position(axis, float(study.arms[arm].values[axis.field])) for arm in arms)
-        found.append(Line(", ".join(name for name in names if name), tuple(arms), x))
+        found.append(Line(", ".join(names), tuple(arms), x))
     return found
 
 

@@ -8,17 +8,14 @@ const byId = (id) => document.getElementById(id);
 const narrow = matchMedia("(max-width: 760px)");
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
-/** Makes an element: properties (dataset too), then children, of which text stays text. */
-function make(tag, { dataset, ...properties } = {}, ...children) {
+/** Makes an element with properties and children, of which text stays text. */
+function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
-  Object.assign(element.dataset, dataset);
   element.append(...children);
   return element;
 }
 
-function button(text, onclick, properties = {}) {
-  return make("button", { type: "button", onclick, ...properties }, text);
-}
+const button = (text, onclick, properties = {}) => make("button", { type: "button", onclick, ...properties }, text);
 
 // ---- theme: the system's, or the one that was chosen
 
@@ -37,54 +34,47 @@ function setTheme(name) {
 
 root.dataset.theme = theme(); // before anything is painted
 
-// ---- state: what is shown and marked, in the address
+// ---- state: what is shown and marked, by the names that it has in the address
 
-const state = { fields: [], seeds: null, find: "", top: 0, hide: false, only: false, mark: new Set(), trial: "", sort: "" };
-let study = null; // arms, fields, order, seeds
+const TEXTS = ["find", "hide", "only", "top", "sort", "trial"]; // empty: not set
+const state = {};
+let study = null; // fields, arms, order (the best first), seeds
 
-const numbers = (text) => new Set(text ? text.split(",").map(Number) : []);
+/** Names of what is a set, null where nothing is left out: marked arms, seeds, values of each field. */
+const sets = () => ["arms", "seeds", ...study.fields.map((_, index) => `f${index}`)];
 
-function readAddress() {
-  if (location.hash && !location.hash.includes("=")) return; // an ordinary anchor
-  const given = new URLSearchParams(location.hash.slice(1));
-  const set = (name) => (given.has(name) ? numbers(given.get(name)) : null);
-  Object.assign(state, { seeds: set("seeds"), find: given.get("find") ?? "", hide: given.has("hide"), only: given.has("only"),
-    mark: set("arms") ?? new Set(), trial: given.get("trial") ?? "", sort: given.get("sort") ?? "" });
-  state.top = Number(given.get("top") ?? defaultTop());
-  state.fields = study.fields.map((_, index) => set(`f${index}`));
+function readAddress(text = location.hash.slice(1)) {
+  const given = new URLSearchParams(text.includes("=") ? text : ""); // or an ordinary anchor
+  TEXTS.forEach((name) => { state[name] = given.get(name) ?? ""; });
+  sets().forEach((name) => { state[name] = given.has(name) ? new Set(given.get(name).split(",").filter(Boolean).map(Number)) : null; });
 }
 
 function writeAddress() {
-  const values = { seeds: state.seeds, find: state.find, hide: state.hide, only: state.only, arms: state.mark, trial: state.trial,
-    sort: state.sort, top: state.top === defaultTop() ? "" : String(state.top) };
-  state.fields.forEach((chosen, index) => { values[`f${index}`] = chosen; });
-  const parts = Object.entries(values).flatMap(([name, value]) => {
-    if (value instanceof Set) return value.size || name !== "arms" ? [`${name}=${[...value]}`] : [];
-    return value ? [`${name}=${encodeURIComponent(value === true ? 1 : value)}`] : [];
-  });
+  const parts = [...TEXTS, ...sets()].filter((name) => state[name] instanceof Set || state[name])
+    .map((name) => `${name}=${state[name] instanceof Set ? [...state[name]] : encodeURIComponent(state[name])}`);
   history.replaceState(null, "", parts.length ? `#${parts.join("&")}` : location.pathname + location.search);
 }
 
-/** Charts of very many arms start with the best. */
-const defaultTop = () => (study.arms.length > 40 ? 20 : 0);
+/** Number of arms in a chart; of very many, it starts with the best. 0: all. */
+const topArms = () => Number(state.top || (study.arms.length > 40 ? 20 : 0)) || 0;
 
 /** The arms that filters leave, the best first. */
 function shownArms() {
   const words = state.find.toLowerCase();
   return study.order.filter((index) => {
     const [label, values, ok] = study.arms[index];
-    return state.fields.every((chosen, field) => !chosen || chosen.has(values[field])) && (!state.hide || ok > 0)
-      && label.toLowerCase().includes(words) && (!state.only || state.mark.has(index));
+    return values.every((value, field) => state[`f${field}`]?.has(value) ?? true) && (!state.hide || ok > 0)
+      && label.toLowerCase().includes(words) && (!state.only || state.arms?.has(index));
   });
 }
 
-const seedShown = (seed) => !state.seeds || state.seeds.has(Number(seed));
+const seedShown = (seed) => state.seeds?.has(Number(seed)) ?? true;
 
 function apply() {
   writeAddress();
   const arms = shownArms();
   const all = study.arms.length;
-  const best = state.top && state.top < arms.length ? `, the best ${state.top} in charts` : "";
+  const best = topArms() && topArms() < arms.length ? `, the best ${topArms()} in charts` : "";
   byId("filters").querySelector("summary").textContent =
     `Filter: ${arms.length === all ? `all ${all}` : `${arms.length} of ${all}`} arms${best}${state.seeds ? ", some seeds" : ""}`;
   tables.forEach(filterTable);
@@ -95,65 +85,44 @@ function apply() {
 
 function fillFilters() {
   const form = byId("filters").querySelector("form");
-  const change = (values) => { Object.assign(state, values); apply(); };
-  const box = (text, checked, onchange) => {
-    const input = make("input", { type: "checkbox", checked });
-    input.onchange = () => onchange(input.checked);
+  const box = (text, checked, put) => {
+    const input = make("input", { type: "checkbox", checked, onchange: () => { put(input.checked); apply(); } });
     return make("label", {}, input, ` ${text}`);
   };
-  const boxes = (title, names, chosen, put) => {
-    const left = new Set(chosen ?? names.keys());
-    return make("fieldset", {}, make("legend", {}, title), ...[...names].map((name, index) => box(name, left.has(index), (on) => {
-      if (on) left.add(index); else left.delete(index);
-      put(left.size === names.length ? null : new Set(left));
+  const flag = (text, name) => box(text, Boolean(state[name]), (on) => { state[name] = on ? "1" : ""; });
+  const boxes = (title, name, values, names = values) => {
+    const left = new Set(state[name] ?? values);
+    return make("fieldset", {}, make("legend", {}, title), ...values.map((value, index) => box(names[index], left.has(value), (on) => {
+      if (on) left.add(value); else left.delete(value);
+      state[name] = left.size === values.length ? null : new Set(left);
     })));
   };
-  const field = (text, type, value, put) => {
-    const input = make("input", { type, value, min: 0 });
-    input.oninput = () => put(input.value);
+  const field = (text, type, name, value = state[name]) => {
+    const input = make("input", { type, value, min: 0, oninput: () => { state[name] = input.value; apply(); } });
     return make("label", {}, `${text} `, input);
   };
   form.replaceChildren(
-    ...study.fields.map(({ label, names }, index) => boxes(label, names, state.fields[index],
-      (chosen) => { state.fields[index] = chosen; apply(); })),
-    ...(study.seeds.length > 1 ? [boxes("seeds (means are of all)", study.seeds.map(String),
-      state.seeds && [...state.seeds].map((seed) => study.seeds.indexOf(seed)),
-      (chosen) => change({ seeds: chosen && new Set([...chosen].map((index) => study.seeds[index])) }))] : []),
-    field("name holds", "search", state.find, (find) => change({ find })),
-    field("in charts, the best", "number", state.top || "", (top) => change({ top: Math.max(Number(top) || 0, 0) })),
-    box("hide what failed", state.hide, (hide) => change({ hide })),
-    box("only marked arms", state.only, (only) => change({ only })),
-    button("Show all, unmark", () => {
-      change({ fields: study.fields.map(() => null), seeds: null, find: "", top: 0, hide: false, only: false, mark: new Set() });
-      fillFilters();
-    }),
-    copyButton("Copy link", () => location.href),
+    ...study.fields.map(({ label, names }, index) => boxes(label, `f${index}`, [...names.keys()], names)),
+    boxes("seeds (means are of all)", "seeds", study.seeds), field("name holds", "search", "find"),
+    field("in charts, the best", "number", "top", topArms() || ""), flag("hide what failed", "hide"), flag("only marked arms", "only"),
+    button("Show all, unmark", () => { readAddress("top=0"); fillFilters(); apply(); }), copyButton("Copy link", () => location.href),
   );
   form.onsubmit = (event) => event.preventDefault();
 }
 
 function copyButton(text, content) {
   const element = button(text, async () => {
-    try { await navigator.clipboard.writeText(content()); } catch { copyByHand(content()); }
-    element.textContent = "Copied";
+    const done = await navigator.clipboard?.writeText(content()).then(() => "Copied", () => null);
+    element.textContent = done ?? "The browser refuses";
     setTimeout(() => { element.textContent = text; }, 1500);
   });
   return element;
 }
 
-/** Where a page may not use the clipboard itself. */
-function copyByHand(text) {
-  const area = make("textarea", { value: text });
-  (document.querySelector("dialog[open]") ?? document.body).append(area);
-  area.select();
-  document.execCommand("copy");
-  area.remove();
-}
-
 // ---- charts
 
-const charts = new Map(); // drawn or waiting, by holder: its figure
-const drawn = new Set();
+let plotly = null; // a promise of plotly.js
+const drawn = new Map(); // figures by the element that holds them
 
 function template() {
   const css = getComputedStyle(root);
@@ -170,6 +139,7 @@ function template() {
   } };
 }
 
+/** The arm that a whole trace is about, or null. */
 const ownArm = (trace) => { const found = /^arm(\d+)-/.exec(trace.uid ?? ""); return found && Number(found[1]); };
 
 /** What of a trace stays, with rows moved up: points by their ids, whole traces by their uid. */
@@ -192,7 +162,7 @@ function filterTrace(trace, keep, move) {
 /** A figure as filters leave it: its traces, and the layout for this width without the rows that are gone. */
 function filtered({ data, layout: { meta, ...wide } }, limit, only) {
   const layout = structuredClone(narrow.matches ? meta.narrow : wide);
-  const best = shownArms().slice(0, state.top || undefined);
+  const best = shownArms().slice(0, topArms() || undefined);
   const rows = meta.rows.filter((arm) => best.includes(arm)).slice(0, limit);
   const arms = new Set(only !== undefined ? [only] : meta.rows.length ? rows : best);
   const before = new Map(meta.rows.map((arm, row) => [arm, row]));
@@ -213,23 +183,25 @@ function filtered({ data, layout: { meta, ...wide } }, limit, only) {
     layout.yaxis.tickvals = [...rows.keys()];
     layout.yaxis.ticktext = layout.yaxis.ticktext.filter((_, row) => stays[row]);
     layout.height -= gone * meta.row_height[narrow.matches ? "narrow" : "wide"];
+    layout.legend.y = 1 + (layout.legend.y - 1) * meta.rows.length / Math.max(rows.length, 1); // as many pixels above
   }
   return { traces, layout, hidden: meta.rows.filter((arm) => best.includes(arm)).length - rows.length };
 }
 
 async function draw(holder) {
-  if (!charts.has(holder)) charts.set(holder, JSON.parse(document.querySelector(`[data-figure="${holder.id}"]`).textContent));
-  const figure = charts.get(holder);
+  const figure = drawn.get(holder) ?? JSON.parse(document.querySelector(`[data-figure="${holder.id}"]`).textContent);
   const limit = holder.dataset.top?.split(",")[Number(narrow.matches)];
   const { traces, layout, hidden } = filtered(figure, limit, chosenArm(holder, figure.layout.meta.choose));
   holder.style.minWidth = `${figure.layout.meta.min_width}px`;
   holder.style.minHeight = `${layout.height}px`;
+  if (!drawn.has(holder)) holder.replaceChildren(); // a sketch of the answer, for as long as there is no plotly.js
   await plot(holder, traces, layout);
   if (!drawn.has(holder)) linkChart(holder);
-  drawn.add(holder);
+  drawn.set(holder, figure);
   mark();
-  holder.parentElement.parentElement.querySelector(".more")?.remove();
-  if (hidden > 0) holder.parentElement.after(button(`Show ${hidden} more arms`, () => { delete holder.dataset.top; draw(holder); }, { className: "more" }));
+  holder.closest("figure").querySelector(".more")?.remove();
+  const showAll = () => { delete holder.dataset.top; draw(holder); };
+  if (hidden > 0) holder.parentElement.after(button(`Show ${hidden} more arms`, showAll, { className: "more" }));
 }
 
 /** The arm that a chart of one arm at a time shows, as the reader chose it above; undefined for a chart of all. */
@@ -251,9 +223,7 @@ function plot(holder, traces, layout) {
     modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"], scrollZoom: false });
 }
 
-function redraw() {
-  if (window.Plotly) drawn.forEach(draw);
-}
+const redraw = () => drawn.forEach((_, holder) => draw(holder));
 
 function watchCharts() {
   const seen = new IntersectionObserver((entries) => entries.forEach(({ isIntersecting, target }) => {
@@ -264,19 +234,17 @@ function watchCharts() {
   document.querySelectorAll("main .chart").forEach((holder) => seen.observe(holder));
 }
 
-function noCharts() {
-  document.querySelectorAll("main .chart").forEach((holder) => {
-    holder.textContent = "This chart needs the file plotly.min.js, which was written beside this page.";
-    holder.style.minHeight = "auto";
-  });
-}
+const noCharts = () => document.querySelectorAll("main .chart").forEach((holder) => {
+  holder.textContent = "This chart needs the file plotly.min.js, which was written beside this page.";
+});
 
 // ---- marks: the arm that is pointed at, or those that were chosen, in all charts and tables
 
 function linkChart(holder) {
-  holder.on("plotly_hover", ({ points }) => { const id = idOf(points[0]); if (id !== null) mark(new Set([parseInt(id, 10)])); });
+  const when = (event, then) => holder.on(event, ({ points }) => { const id = idOf(points[0]); if (id !== null) then(...id.split(":")); });
+  when("plotly_hover", (arm) => mark(new Set([Number(arm)])));
+  when("plotly_click", openTrial);
   holder.on("plotly_unhover", () => mark());
-  holder.on("plotly_click", ({ points }) => { const id = idOf(points[0]); if (id !== null) openTrial(...id.split(":")); });
 }
 
 /** The arm of a point, or `arm:seed`; null if it belongs to none. */
@@ -286,9 +254,9 @@ function idOf({ data, pointNumber }) {
   return arm === null ? null : String(arm);
 }
 
-function mark(arms = state.mark) {
+function mark(arms = state.arms ?? new Set()) {
   const dim = (element, arm) => element.classList.toggle("dim", arms.size > 0 && !arms.has(arm));
-  drawn.forEach((holder) => holder.querySelectorAll(".trace").forEach((group) => {
+  drawn.forEach((_, holder) => holder.querySelectorAll(".trace").forEach((group) => {
     const trace = group.__data__?.[0]?.trace;
     const own = trace && ownArm(trace);
     if (own !== null && own !== undefined) dim(group, own);
@@ -332,10 +300,9 @@ function filterTable(table) {
 }
 
 /** What a cell sorts by: a number where it has one; null, which is last, where it has nothing. */
-function keyOf(cell) {
-  const text = cell.dataset.key ?? cell.textContent.trim();
-  if (text === "" || text === "–") return null;
-  return cell.dataset.key !== undefined || /^[\d.,]+$/.test(text) ? Number(text.replaceAll(",", "")) : text;
+function keyOf({ dataset: { key }, textContent }) {
+  if (key === undefined) return textContent.trim();
+  return key === "" ? null : Number(key);
 }
 
 function sortBy(table, column, order) {
@@ -347,12 +314,12 @@ function sortBy(table, column, order) {
   heads[column].setAttribute("aria-sort", way);
   const compare = (a, b) => {
     if (a === null || b === null) return (a === null) - (b === null);
-    const by = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), undefined, { numeric: true });
+    const by = typeof a === "number" ? a - b : a.localeCompare(b, undefined, { numeric: true });
     return way === "ascending" ? by : -by;
   };
   const rows = [...table.tBodies[0].rows].map((row) => [keyOf(row.cells[column]), row]);
   table.tBodies[0].append(...rows.sort(([a], [b]) => compare(a, b)).map(([, row]) => row));
-  if (table.id) { state.sort = `${table.id}:${column}:${way}`; writeAddress(); }
+  if (table.id) { state.sort = `${column}:${way}`; writeAddress(); } // the table of arms
 }
 
 /** The rows that are shown, numbers raw; text that a spreadsheet would take for a formula is marked as text. */
@@ -387,24 +354,25 @@ const openTrial = (arm, seed) => withTrials(() => {
   showTrial(mine.find((trial) => String(trial.seed) === seed) ?? mine.find(({ status }) => status === "ok") ?? mine[0]);
 });
 
-function pairs(rows) {
-  return make("dl", { className: "pairs" }, ...rows.filter(([, value]) => value !== "").map(([name, value]) =>
-    make("div", {}, make("dt", {}, name), make("dd", {}, value))));
-}
+const pairs = (rows) => make("dl", { className: "pairs" }, ...rows.filter(([, value]) => value !== "").map(([name, value]) =>
+  make("div", {}, make("dt", {}, name), make("dd", {}, value))));
 
 function showTrial(trial) {
   if (!trial) return;
   const dialog = byId("trial");
   const { arm, fingerprint } = trial;
   const settings = { ...trials.shared, ...trials.arms[arm] };
-  const fields = Object.entries(settings).filter(([name, value]) => !["seed", "data.name"].includes(name) && value !== "{}");
+  const fields = Object.entries(settings).filter(([name, value]) => name !== "data.name" && value !== "{}");
   const command = trials.again.replace("SEEDS", trial.seed + 1).replace("SETTINGS", () => fields.map((pair) => pair.join(": ")).join(", "));
   const chart = make("div", { className: "chart" });
+  const isMarked = () => String(state.arms?.has(arm) ?? false);
   const marked = button("Mark this arm everywhere", () => {
-    if (!state.mark.delete(arm)) state.mark.add(arm);
-    marked.ariaPressed = String(state.mark.has(arm));
+    const arms = new Set(state.arms);
+    if (!arms.delete(arm)) arms.add(arm);
+    state.arms = arms.size ? arms : null;
+    marked.ariaPressed = isMarked();
     apply();
-  }, { ariaPressed: String(state.mark.has(arm)) });
+  }, { ariaPressed: isMarked() });
   const of = trials.trials.filter((other) => other.arm === arm);
   dialog.replaceChildren(
     make("h2", { id: "trial-title" }, study.arms[arm][0]),
@@ -421,20 +389,21 @@ function showTrial(trial) {
   state.trial = fingerprint;
   writeAddress();
   if (!dialog.open) dialog.showModal();
-  if (window.Plotly && trial.curves.length && trial.curves[0].length) drawTrial(chart, trial); else chart.remove();
+  if (trial.curves[0]?.length) plotly?.then(() => chart.isConnected && drawTrial(chart, trial)); else chart.remove();
 }
 
 /** Train and validation curves of one trial: accuracy on the left, loss on the right. */
 function drawTrial(chart, trial) {
-  const half = (domain, anchor, rest) => ({ domain, anchor, zeroline: false, ...rest });
-  const traces = trials.curves.map((name, index) => ({ x: trial.curves[index].map((_, i) => i + 1), y: trial.curves[index],
-    name: name.startsWith("val") ? "validation" : "train", showlegend: name.endsWith("acc"), mode: "lines+markers",
-    line: { color: name.startsWith("val") ? "#1f7fc0" : "#8b929c", dash: name.startsWith("val") ? "solid" : "4px,3px" },
-    ...(name.endsWith("loss") ? { xaxis: "x2", yaxis: "y2" } : {}) }));
-  plot(chart, traces, { height: 250, margin: { l: 48, r: 12, t: 30, b: 40 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    xaxis: half([0, 0.44], "y", { title: { text: "epoch" } }), xaxis2: half([0.56, 1], "y2", { title: { text: "epoch" } }),
-    yaxis: half([0, 1], "x", { tickformat: ".0%", title: { text: "accuracy" } }), yaxis2: half([0, 1], "x2", { title: { text: "loss" } }),
-    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" } });
+  const axis = (domain, anchor, text, tickformat) => ({ domain, anchor, zeroline: false, tickformat, title: { text } });
+  const traces = trials.curves.map((name, index) => {
+    const [isVal, isLoss] = [name.startsWith("val"), name.endsWith("loss")];
+    return { y: trial.curves[index], x0: 1, dx: 1, mode: "lines+markers", name: isVal ? "validation" : "train", showlegend: !isLoss,
+      line: isVal ? { color: "#1f7fc0" } : { color: "#8b929c", dash: "4px,3px" }, ...(isLoss && { xaxis: "x2", yaxis: "y2" }) };
+  });
+  const clear = "rgba(0,0,0,0)";
+  plot(chart, traces, { height: 250, margin: { l: 52, r: 12, t: 30, b: 40 }, paper_bgcolor: clear, plot_bgcolor: clear,
+    xaxis: axis([0, 0.4], "y", "epoch"), xaxis2: axis([0.6, 1], "y2", "epoch"), yaxis: axis([0, 1], "x", "accuracy", ".0%"),
+    yaxis2: axis([0, 1], "x2", "loss"), legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" } });
 }
 
 // ---- start
@@ -444,25 +413,26 @@ function follow() {
   readAddress();
   fillFilters();
   apply();
-  const [id, column, way] = state.sort.split(":");
-  if (way && byId(id)) sortBy(byId(id), Number(column), way);
-  if (state.mark.size) byId("trials").open = true;
+  const [column, way] = state.sort.split(":");
+  if (byId("arms").tHead.rows[0].cells[column]) sortBy(byId("arms"), Number(column), way);
+  if (state.only) byId("trials").open = true;
   if (state.trial) withTrials(() => showTrial(trials.trials.find(({ fingerprint }) => fingerprint.startsWith(state.trial))));
 }
 
 function startStudy() {
   study = JSON.parse(byId("arms-data").textContent);
   byId("filters").hidden = false;
+  const source = byId("plotly"); // absent where there is no chart
+  plotly = source && new Promise((onload, onerror) => (window.Plotly ? onload() : Object.assign(source, { onload, onerror })));
+  readAddress();
   document.querySelectorAll("table.data").forEach((table) => {
     const around = table.closest("details");
     if (around.open || table.id) prepareTable(table); else around.addEventListener("toggle", () => prepareTable(table), { once: true });
   });
-  byId("trial").addEventListener("close", () => { state.trial = ""; writeAddress(); });
-  addEventListener("hashchange", follow);
+  byId("trial").addEventListener("close", () => { state.trial = ""; writeAddress(); byId("trial").replaceChildren(); });
+  addEventListener("hashchange", () => { follow(); if (state.only) byId("trials").scrollIntoView(); });
   follow();
-  const plotly = byId("plotly");
-  if (window.Plotly) watchCharts();
-  else if (plotly) { plotly.onload = watchCharts; plotly.onerror = noCharts; }
+  plotly?.then(watchCharts, noCharts);
   for (const query of [narrow, dark]) query.addEventListener("change", redraw);
 }
 
@@ -471,6 +441,8 @@ addEventListener("DOMContentLoaded", () => {
   byId("theme").onclick = () => setTheme(THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
   byId("theme").textContent = `Theme: ${theme()}`;
   if (byId("arms-data")) startStudy();
+  const soFar = document.querySelector("[data-reload-s]"); // a run is at work; not while someone reads about a trial
+  if (soFar) setInterval(() => document.querySelector("dialog[open]") || location.reload(), soFar.dataset.reloadS * 1000);
 });
 addEventListener("beforeprint", () => { root.dataset.theme = "light"; redraw(); });
 addEventListener("afterprint", () => { root.dataset.theme = theme(); redraw(); });

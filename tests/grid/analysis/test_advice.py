@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from grid.analysis.advice import CHANCES, DOUBT, MAX_SEEDS, seeds_assured, seeds_to_find
+from grid.analysis.advice import CHANCES, DOUBT, MAX_SEEDS, seeds_to_find
 from grid.analysis.inference import ALPHA, Effect, p_above, seed_effect
 from grid.analysis.wording import advice_in_words
 from tests.grid.analysis.simulated import World
@@ -16,40 +16,36 @@ from tests.grid.analysis.test_inference import effects, patient
 from tests.grid.analysis.test_winners import best_claim, concluded
 
 
-def test_seeds_that_would_show_it_by_students_own_power() -> None:
-    needed = seeds_to_find(Effect(0.01, 0.004, 3), ALPHA / 2, 0, math.inf)
+def test_where_all_is_known_the_seeds_are_those_of_students_own_power() -> None:
+    known = Effect(0.01, 0.004, 3, df=1e6)._replace(num_seeds=3)
+    needed = seeds_to_find(known, ALPHA / 2, 0, math.inf, 0.5)
     assert needed is not None and 3 < needed < 20
-    sd = 0.004 * math.sqrt(3)
-    power = [stats.nct.sf(stats.t.isf(ALPHA / 2, n - 1), n - 1, 0.01 / sd * math.sqrt(n)) for n in (needed, needed - 1)]
-    assert power[0] > 0.75 and power[1] < 0.85
+    assert seeds_to_find(known._replace(seed_se=0.0008), ALPHA / 2, 0, math.inf, 0.5) == 4, "sure at once"
 
 
 def test_no_number_of_seeds_shows_what_the_test_set_is_too_small_for() -> None:
-    assert seeds_to_find(Effect(0.01, 0.001, 3, image_se=0.01), ALPHA / 2, 0, math.inf) is None
-    assert seeds_to_find(Effect(-0.01, 0.001, 3), ALPHA / 2, 0, math.inf) is None, "it seems to lie elsewhere"
-    assert seeds_to_find(Effect(0.01, np.nan, 1, np.nan), ALPHA / 2, 0, math.inf) is None, "nothing is known of chance"
-    assert seeds_to_find(Effect(0.001, 0.02, 3), ALPHA / 2, 0, math.inf) is None, f"more than {MAX_SEEDS}"
+    def number(effect: Effect) -> int | None:
+        return seeds_to_find(effect, ALPHA / 2, 0, math.inf, 0.5)
+
+    assert number(Effect(0.01, 0.001, 3, image_se=0.01)) is None
+    assert number(Effect(-0.01, 0.001, 3)) is None, "it seems to lie elsewhere"
+    assert number(Effect(0.01, np.nan, 1, np.nan)) is None, "nothing is known of chance"
+    assert number(Effect(0.0001, 0.02, 3)) is None, f"more than {MAX_SEEDS}"
 
 
 @given(effect=effects, alpha=st.floats(1e-4, 0.1))
 @patient
 def test_finding_needs_more_seeds_for_less_error_or_a_better_chance(effect: Effect, alpha: float) -> None:
-    def number(rate: float, chance: float | None = None) -> int:
-        found = (
-            seeds_to_find(effect, rate, 0, math.inf)
-            if chance is None
-            else seeds_assured(effect, rate, 0, math.inf, chance)
-        )
-        return found or MAX_SEEDS + 1
+    def number(rate: float, chance: float) -> int:
+        return seeds_to_find(effect, rate, 0, math.inf, chance) or MAX_SEEDS + 1
 
-    assert number(alpha / 2) >= number(alpha) > effect.num_seeds
     assert number(alpha, 0.9) >= number(alpha, 0.5) > effect.num_seeds
     assert number(alpha / 2, 0.5) >= number(alpha, 0.5)
 
 
 def test_an_assured_number_is_that_of_drawn_effects_spreads_and_seeds() -> None:
     rng, alpha, seen = np.random.default_rng(2), 0.01, Effect(0.01, 0.003, 5)
-    needed = seeds_assured(seen, alpha, 0, math.inf, 0.8)
+    needed = seeds_to_find(seen, alpha, 0, math.inf, 0.8)
     assert needed is not None
     spread = 0.003 * np.sqrt(4 / rng.chisquare(4, 20_000))
     true = 0.01 + spread * rng.normal(size=20_000)
@@ -70,7 +66,7 @@ def test_a_promised_number_keeps_its_word_where_the_difference_is_half_a_point()
             effect = effect if effect.mean > 0 else effect.turned
             if not alpha < p_above(effect) <= DOUBT:
                 continue
-            needed = seeds_assured(effect, alpha, 0, math.inf, CHANCES[1])
+            needed = seeds_to_find(effect, alpha, 0, math.inf, CHANCES[1])
             if needed is not None:
                 t = stats.t.isf(alpha, needed - 1)
                 power.append(float(stats.nct.sf(t, needed - 1, delta / spread * math.sqrt(needed))))

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from grid.analysis.advice import POWER, seeds_to_find
 from grid.analysis.cases import MARGIN
 from grid.analysis.inference import ALPHA, Array, Effect, half_width, p_between
 from tests.grid.analysis.simulated import (
@@ -145,15 +144,3 @@ def test_what_is_true_is_found() -> None:
     found = find_better(effect)
     assert (found[:, :2] == 1).mean() > 0.95, "2 points with 5 seeds"
     assert (found[:, 2] != 0).mean() <= at_most(ALPHA), "the other two are equal"
-
-
-def test_so_many_seeds_find_it_as_often_as_promised() -> None:
-    world = World((0.855, 0.845), luck_sd=0.04)
-    image, seed, rest = covariances_of(world)
-    seed_variance = seed.trace() + rest.sum() / world.num_images
-    image_variance = (image.trace() - 2 * image[0, 1]) / world.num_images
-    truth = Effect(0.01, math.sqrt(seed_variance / 3), 3, math.sqrt(image_variance))
-    needed = seeds_to_find(truth, ALPHA / 2, 0, math.inf)
-    assert needed is not None
-    found = find_better(draw_differences(world, needed, NUM_EXPERIMENTS, generator()).effect)
-    assert (found == 1).mean() == pytest.approx(POWER, abs=0.05)

@@ -88,7 +88,7 @@ def test_the_page_says_exactly_what_is_true(known: tuple[StudyPlan, Conclusion, 
     assert "Not compared: “D” diverged on 4 of 8 seeds." in page
     assert "Not compared: “E” was stopped early by the scheduler." in page
     verdict = conclusion.judgement.verdicts[0]
-    assert f'href="#arms={",".join(map(str, sorted(verdict.arms)))}"' in html
+    assert f'href="#arms={",".join(map(str, sorted(verdict.arms)))}&amp;only=1"' in html
     assert all(trial in page for trial in verdict.fingerprints)
 
 

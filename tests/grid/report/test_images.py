@@ -14,7 +14,7 @@ from grid.errors import UserError
 from grid.records.files import Folder
 from grid.report.images import MIN_FONT, captions, check_can_draw, print_figure, write_images
 from grid.report.page_charts import make_charts
-from tests.grid.report.test_more_charts import made
+from tests.grid.report.test_more_charts import changed, made
 
 
 def font_sizes(node: Any, inside: str = "") -> list[float]:
@@ -44,7 +44,7 @@ def test_a_caption_names_its_files_and_shows_hostile_text_as_it_is(tmp_path: Pat
     assert "confusion-85mm" not in text, "too wide for a column"
     assert text.count("\n**") == len(make_charts(result))
     study = result.study.model_copy(update={"title": "<b>*x*"})
-    hostile = type(result)(**vars(result) | {"plan": result.plan.model_copy(update={"study": study})})
+    hostile = changed(result, plan=result.plan.model_copy(update={"study": study}))
     assert r"\<b\>\*x\*" in captions([(hostile, chart) for chart in make_charts(result)[:1]], "svg")
 
 

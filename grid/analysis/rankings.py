@@ -91,6 +91,6 @@ def budgets(trials: pd.DataFrame, epochs: pd.DataFrame, stage: str = "full") -> 
         if len(arms) < MIN_ARMS or (stage == "full" and len(arms) < len(final)):
             continue
         x, y = val_acc[arms], final[arms]
-        rank = int((x > x[y.idxmax()]).sum()) + 1
+        rank = int((x > x.to_numpy()[y.argmax()]).sum()) + 1
         found.append(Budget(int(str(epoch)), agreement(x, y), rank, len(arms)))
     return found

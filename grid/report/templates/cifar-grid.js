@@ -121,6 +121,7 @@ function copyButton(text, content) {
 
 // ---- charts
 
+let plotly = null; // a promise of plotly.js
 const drawn = new Map(); // figures by the element that holds them
 
 function template() {
@@ -192,6 +193,7 @@ async function draw(holder) {
   const { traces, layout, hidden } = filtered(figure, holder.dataset.top?.split(",")[Number(narrow.matches)]);
   holder.style.minWidth = `${figure.layout.meta.min_width}px`;
   holder.style.minHeight = `${layout.height}px`;
+  if (!drawn.has(holder)) holder.replaceChildren(); // a sketch of the answer, for as long as there is no plotly.js
   await plot(holder, traces, layout);
   if (!drawn.has(holder)) linkChart(holder);
   drawn.set(holder, figure);
@@ -374,7 +376,7 @@ function showTrial(trial) {
   state.trial = fingerprint;
   writeAddress();
   if (!dialog.open) dialog.showModal();
-  if (window.Plotly && trial.curves.length && trial.curves[0].length) drawTrial(chart, trial); else chart.remove();
+  if (trial.curves[0]?.length) plotly?.then(() => chart.isConnected && drawTrial(chart, trial)); else chart.remove();
 }
 
 /** Train and validation curves of one trial: accuracy on the left, loss on the right. */
@@ -407,17 +409,17 @@ function follow() {
 function startStudy() {
   study = JSON.parse(byId("arms-data").textContent);
   byId("filters").hidden = false;
+  const source = byId("plotly"); // absent where there is no chart
+  plotly = source && new Promise((onload, onerror) => (window.Plotly ? onload() : Object.assign(source, { onload, onerror })));
   readAddress();
   document.querySelectorAll("table.data").forEach((table) => {
     const around = table.closest("details");
     if (around.open || table.id) prepareTable(table); else around.addEventListener("toggle", () => prepareTable(table), { once: true });
   });
-  byId("trial").addEventListener("close", () => { state.trial = ""; writeAddress(); });
+  byId("trial").addEventListener("close", () => { state.trial = ""; writeAddress(); byId("trial").replaceChildren(); });
   addEventListener("hashchange", () => { follow(); if (state.only) byId("trials").scrollIntoView(); });
   follow();
-  const plotly = byId("plotly");
-  if (window.Plotly) watchCharts();
-  else if (plotly) { plotly.onload = watchCharts; plotly.onerror = noCharts; }
+  plotly?.then(watchCharts, noCharts);
   for (const query of [narrow, dark]) query.addEventListener("change", redraw);
 }
 
@@ -426,6 +428,8 @@ addEventListener("DOMContentLoaded", () => {
   byId("theme").onclick = () => setTheme(THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
   byId("theme").textContent = `Theme: ${theme()}`;
   if (byId("arms-data")) startStudy();
+  const soFar = document.querySelector("[data-reload-s]"); // a run is at work; not while someone reads about a trial
+  if (soFar) setInterval(() => document.querySelector("dialog[open]") || location.reload(), soFar.dataset.reloadS * 1000);
 });
 addEventListener("beforeprint", () => { root.dataset.theme = "light"; redraw(); });
 addEventListener("afterprint", () => { root.dataset.theme = theme(); redraw(); });

@@ -22,7 +22,7 @@ from tests.grid.analysis.simulated import find_better
 
 KEPT = Path(__file__).parent.parent / "grid" / "analysis" / "trainings.parquet"
 """Columns: `arm`, `seed`, `val_acc`, `right` (one bit an image, in the order of the test set), `num_images`."""
-NUM_SUBSETS = 100
+NUM_SUBSETS = 60
 MIN_GAP = 0.03
 """Pairs that differ by more, by all seeds, are to be found."""
 

@@ -160,11 +160,11 @@ function filterTrace(trace, keep, move) {
 }
 
 /** A figure as filters leave it: its traces, and the layout for this width without the rows that are gone. */
-function filtered({ data, layout: { meta, ...wide } }, limit) {
+function filtered({ data, layout: { meta, ...wide } }, limit, only) {
   const layout = structuredClone(narrow.matches ? meta.narrow : wide);
   const best = shownArms().slice(0, topArms() || undefined);
   const rows = meta.rows.filter((arm) => best.includes(arm)).slice(0, limit);
-  const arms = new Set(meta.rows.length ? rows : best);
+  const arms = new Set(only !== undefined ? [only] : meta.rows.length ? rows : best);
   const before = new Map(meta.rows.map((arm, row) => [arm, row]));
   const after = new Map(rows.map((arm, row) => [arm, row]));
   const move = (arm) => (after.has(arm) ? after.get(arm) - before.get(arm) : 0);
@@ -190,7 +190,8 @@ function filtered({ data, layout: { meta, ...wide } }, limit) {
 
 async function draw(holder) {
   const figure = drawn.get(holder) ?? JSON.parse(document.querySelector(`[data-figure="${holder.id}"]`).textContent);
-  const { traces, layout, hidden } = filtered(figure, holder.dataset.top?.split(",")[Number(narrow.matches)]);
+  const limit = holder.dataset.top?.split(",")[Number(narrow.matches)];
+  const { traces, layout, hidden } = filtered(figure, limit, chosenArm(holder, figure.layout.meta.choose));
   holder.style.minWidth = `${figure.layout.meta.min_width}px`;
   holder.style.minHeight = `${layout.height}px`;
   if (!drawn.has(holder)) holder.replaceChildren(); // a sketch of the answer, for as long as there is no plotly.js
@@ -201,6 +202,18 @@ async function draw(holder) {
   holder.closest("figure").querySelector(".more")?.remove();
   const showAll = () => { delete holder.dataset.top; draw(holder); };
   if (hidden > 0) holder.parentElement.after(button(`Show ${hidden} more arms`, showAll, { className: "more" }));
+}
+
+/** The arm that a chart of one arm at a time shows, as the reader chose it above; undefined for a chart of all. */
+function chosenArm(holder, arms) {
+  if (!arms.length) return undefined;
+  const scroll = holder.parentElement;
+  let select = scroll.parentElement.querySelector("select");
+  if (!select) {
+    select = make("select", { onchange: () => draw(holder) }, ...arms.map(([value, textContent]) => make("option", { value, textContent })));
+    scroll.before(make("label", { className: "choose" }, "Arm ", select));
+  }
+  return Number(select.value);
 }
 
 function plot(holder, traces, layout) {

@@ -169,13 +169,13 @@ def test_hostile_text_is_shown_as_written_and_nothing_of_it_runs(browser: Browse
 
 def rows(page: Any, table: str = "#arms") -> list[str]:
     """Labels of the rows of a table that are shown."""
-    return page.locator(f"{table} tbody tr:visible th").all_inner_texts()
+    return list(page.locator(f"{table} tbody tr:visible th").all_inner_texts())
 
 
 def shown(page: Any, chart: str) -> list[str]:
     """Labels of the rows of a chart."""
     wait_until(page, f"document.querySelector('#{chart} .main-svg') !== null")
-    return page.evaluate(f"document.getElementById('{chart}')._fullLayout.yaxis.ticktext")
+    return list(page.evaluate(f"document.getElementById('{chart}')._fullLayout.yaxis.ticktext"))
 
 
 def unfold(page: Any, text: str) -> None:

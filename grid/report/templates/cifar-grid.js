@@ -231,10 +231,10 @@ function watchCharts() {
     seen.unobserve(target);
     draw(target);
   }), { rootMargin: "300px" });
-  document.querySelectorAll("main .chart").forEach((holder) => seen.observe(holder));
+  document.querySelectorAll("figure .chart").forEach((holder) => seen.observe(holder));
 }
 
-const noCharts = () => document.querySelectorAll("main .chart").forEach((holder) => {
+const noCharts = () => document.querySelectorAll("figure .chart").forEach((holder) => {
   holder.textContent = "This chart needs the file plotly.min.js, which was written beside this page.";
 });
 

@@ -46,7 +46,7 @@ class Agreement:
 def agreement(first: npt.ArrayLike, second: npt.ArrayLike) -> Agreement:
     """How much two measures `(A,)` of the same arms agree on their order."""
     x, y = (np.asarray(values, dtype=np.float64) for values in (first, second))
-    tau, n = float(stats.kendalltau(x, y).statistic), len(x)
+    tau, n = round(float(stats.kendalltau(x, y).statistic), 12), len(x)  # 1 is 1, also after rounding errors
     if n < 5 or math.isnan(tau):
         return Agreement(tau, math.nan, math.nan)
     most = 1 - 2 / (n * (n - 1))

@@ -10,7 +10,7 @@ from grid.analysis.study_result import StudyResult
 from grid.analysis.summaries import ranking
 from grid.analysis.tallies import CONFIDENCE, IMAGES, NUM_BINS, RIGHT, Tally, together
 from grid.formats import cut, number, percent, plural
-from grid.report.charts.style import NEUTRAL, QUALITATIVE, arm_uid, make_figure, plain, translucent
+from grid.report.charts.style import NEUTRAL, QUALITATIVE, arm_uid, make_figure, note, plain, translucent
 
 CLASSES = {"cifar10": CIFAR10.classes, "cifar100": CIFAR100.classes}
 """Names of classes that are the same wherever the data came from; of others, only their numbers are stored."""
@@ -113,10 +113,12 @@ def _table_layout(labels: list[str], form: str) -> dict[str, Any]:
 
 
 def reliability(result: StudyResult) -> go.Figure | None:
-    """Draws how often answers of each confidence are right; None if no trial's confidence is known."""
+    """Draws how often answers of each confidence are right, or says that no trial kept it; None without answers."""
     arms = {arm: label for arm, label in arms_to_choose(result).items() if _known(result, arm)}
     if not arms:
-        return None
+        empty = {"height": 80, "xaxis": {"visible": False}, "yaxis": {"visible": False}}
+        empty["annotations"] = [note("These trials are of an older version, which kept no confidence.")]
+        return make_figure([], empty, empty) if result.tallies else None
     diagonal = {"color": NEUTRAL, "dash": "dash", "width": 1.5}
     traces: list[Any] = [
         go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line=diagonal, name="if confidence were right", hoverinfo="skip")

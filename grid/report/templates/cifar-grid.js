@@ -207,11 +207,10 @@ async function draw(holder) {
 /** The arm that a chart of one arm at a time shows, as the reader chose it above; undefined for a chart of all. */
 function chosenArm(holder, arms) {
   if (!arms.length) return undefined;
-  const scroll = holder.parentElement;
-  let select = scroll.parentElement.querySelector("select");
+  let select = holder.closest("figure").querySelector("select");
   if (!select) {
     select = make("select", { onchange: () => draw(holder) }, ...arms.map(([value, textContent]) => make("option", { value, textContent })));
-    scroll.before(make("label", { className: "choose" }, "Arm ", select));
+    holder.parentElement.before(make("label", {}, "Arm ", select));
   }
   return Number(select.value);
 }
@@ -223,16 +222,15 @@ function plot(holder, traces, layout) {
     modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"], scrollZoom: false });
 }
 
-const redraw = () => drawn.forEach((_, holder) => draw(holder));
+const seen = new IntersectionObserver((entries) => entries.forEach(({ isIntersecting, target }) => {
+  if (!isIntersecting) return;
+  seen.unobserve(target);
+  draw(target);
+}), { rootMargin: "300px" });
 
-function watchCharts() {
-  const seen = new IntersectionObserver((entries) => entries.forEach(({ isIntersecting, target }) => {
-    if (!isIntersecting) return;
-    seen.unobserve(target);
-    draw(target);
-  }), { rootMargin: "300px" });
-  document.querySelectorAll("figure .chart").forEach((holder) => seen.observe(holder));
-}
+const watchCharts = () => document.querySelectorAll("figure .chart").forEach((holder) => seen.observe(holder));
+// What is folded away has no width; it is drawn anew once it is seen.
+const redraw = () => drawn.forEach((_, holder) => { if (holder.checkVisibility()) draw(holder); else seen.observe(holder); });
 
 const noCharts = () => document.querySelectorAll("figure .chart").forEach((holder) => {
   holder.textContent = "This chart needs the file plotly.min.js, which was written beside this page.";

@@ -86,7 +86,7 @@ def _of_two(judgement: Judgement, label: list[str], best: int, other: int) -> st
 
 def _of_many(label: list[str], best: int, others: list[int], winners: tuple[int, ...], behind: tuple[int, ...]) -> str:
     tied = [arm for arm in others if arm in winners]
-    worse = f"; {len(behind)} others are worse" if behind else ""
+    worse = f"; {len(behind)} {'other is' if len(behind) == 1 else 'others are'} worse" if behind else ""
     if not tied:
         return f"{label[best]} is the best of {len(others) + 1}, with 95 % confidence{worse}."
     few = len(tied) <= MAX_TIED

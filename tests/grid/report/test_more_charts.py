@@ -46,7 +46,7 @@ def test_lines_cross_each_axis_at_their_value_and_end_at_their_accuracy(q1: Stud
     assert len(found) == 17 and len(ticks) == len(q1.study.axes) + 1
     ends = {line.arm: line.heights[-1] for line in found}
     assert min(ends.values()) == 0 and max(ends.values()) == 1
-    assert ends[int(accuracy.idxmax())] == 1
+    assert ends[int(str(accuracy.idxmax()))] == 1
     best = drawn(parallel(q1)).data[-1]
     assert best.uid == f"arm{q1.conclusion.best}-line" and best.line.width > 2, "told apart without its colour"
 
@@ -61,7 +61,7 @@ def test_the_front_is_drawn_over_each_cost_that_differs(q1: StudyResult) -> None
     assert len(others.ids) + len(front.ids) == 17
     assert list(front.x) == sorted(front.x) and list(front.y) == sorted(front.y)
     assert trade_off(changed(q1, summaries=cheap.assign(num_parameters=1000))) is None
-    assert q1.study.arms[int(q1.summaries["test_acc_mean"].idxmax())].label in front_words(q1)
+    assert q1.study.arms[int(str(q1.summaries["test_acc_mean"].idxmax()))].label in front_words(q1)
 
 
 def test_classes_of_each_arm_add_up_to_all_its_answers(q1: StudyResult) -> None:

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 
 
 def test_the_arm_is_chosen_by_the_keyboard_and_a_filter_reaches_what_is_folded(
-    browser: Browser,  # noqa: F811
+    browser: Browser,
     tmp_path: Path,
 ) -> None:
     page = browser.open(constructed_report(tmp_path) / f"{Q3}.html")

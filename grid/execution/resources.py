@@ -86,7 +86,7 @@ class Resources(Storage):
         max_trials: Most trials at once; as many as fit if not given.
         weights_dir: Where files of published weights are, on every node, before they are downloaded.
         keep_states: Keeps final states beside the checkpoints, for the same trials with more epochs to go on from.
-        compile: Trains with torch.compile, on GPUs only. Numbers are rounded otherwise, and the trials' machine says so.
+        compile: Trains with torch.compile, on GPUs only. It rounds otherwise, and the name of the machine says so.
         checkpoint_interval_s: Seconds between two checkpoints of a trial.
     """
 

@@ -146,6 +146,6 @@ def test_a_worker_is_reused_for_trials_of_its_share_and_gives_way_to_those_of_an
 @pytest.mark.parametrize("own", [(), ("resnet50=4,1",)])
 def test_networks_are_compiled_for_gpus_only(own: tuple[str, ...]) -> None:
     wanted = Resources.model_validate({"compile": True, "by_architecture": own})
-    with pytest.raises(UserError, match="^--compile: on a CPU"):
+    with pytest.raises(UserError, match=r"^--compile: on a CPU"):
         wanted.settled(has_gpus=False)
     assert wanted.settled(has_gpus=True).compile

@@ -84,6 +84,9 @@ class Resources(Storage):
         by_architecture: ARCHITECTURE=CPUS,GPUS a trial, such as resnet50=4,1; may be repeated.
         max_trials: Most trials at once; as many as fit if not given.
         weights_dir: Where files of published weights are, on every node, before they are downloaded.
+        keep_states: Keeps final states beside the checkpoints, for the same trials with more epochs to go on from.
+        compile: Trains with torch.compile, which takes a while to start: for long trials on a GPU. Numbers are rounded
+            otherwise, as on other hardware; the trial's record says so.
         checkpoint_interval_s: Seconds between two checkpoints of a trial.
     """
 
@@ -95,6 +98,8 @@ class Resources(Storage):
     ] = ()
     max_trials: Annotated[int | None, Parameter(name="--max-trials-at-once")] = Field(default=None, ge=1)
     weights_dir: Annotated[Path, AfterValidator(lambda path: expand_home(path).resolve())] | None = None
+    keep_states: bool = False
+    compile: bool = False
     checkpoint_interval_s: Annotated[float, Parameter(parse=False)] = 60.0
 
     def settled(self, has_gpus: bool) -> "Resources":

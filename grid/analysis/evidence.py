@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from grid.analysis.inference import Effect, crossed_effect, seed_effect
 from grid.analysis.moderation import Moderation, moderate
@@ -27,19 +25,6 @@ RightAnswers = Mapping[str, npt.NDArray[np.bool_]]
 
 CURVE_STEPS = 50
 """Levels of a curve at which two arms' epochs are compared."""
-
-
-def right_answers(predictions: pa.Table) -> dict[str, npt.NDArray[np.bool_]]:
-    """Reads `predictions.parquet`: which images each trial is right about, in the order of `image`."""
-    if not predictions.num_rows:
-        return {}
-    keys = predictions["fingerprint"].combine_chunks().dictionary_encode()
-    trial, image = keys.indices.to_numpy(), predictions["image"].to_numpy()
-    right = pc.equal(predictions["label"], predictions["predicted"]).to_numpy()
-    order = np.lexsort((image, trial))
-    ends = np.cumsum(np.bincount(trial, minlength=len(keys.dictionary)))
-    parts = np.split(right[order], ends[:-1])
-    return dict(zip(keys.dictionary.to_pylist(), parts, strict=True))
 
 
 @dataclass(frozen=True)

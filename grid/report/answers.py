@@ -8,9 +8,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from cifar_models.config import Frozen
 from grid.analysis.study_result import StudyResult
 from grid.analysis.verdicts import Judgement
 from grid.formats import cut, number, plural, quoted, status_words, unbroken
+from grid.questions.study import Study
 from grid.records.status import RETRIED, STATUSES
 
 MAX_TIED = 2
@@ -32,6 +34,26 @@ class VerdictCounts:
     elsewhere: int
 
 
+class Card(Frozen):
+    """What the index and the terminal say of a study.
+
+    Attributes:
+        study: The study.
+        answer: The answer in one plain sentence.
+        verdicts: Number of claims by verdict.
+        counts: Number of trials by status, of those that occur.
+        in_short: Budget and date in a few words each.
+        thumbnail: A small picture of the answer as SVG; empty if there is none.
+    """
+
+    study: Study
+    answer: str
+    verdicts: VerdictCounts
+    counts: tuple[tuple[str, int], ...] = ()
+    in_short: tuple[str, ...] = ()
+    thumbnail: str = ""
+
+
 def verdict_counts(result: StudyResult) -> VerdictCounts:
     """Counts the verdicts of a study's claims."""
     verdicts = [verdict.verdict for verdict in result.conclusion.judgement.verdicts]
@@ -39,14 +61,13 @@ def verdict_counts(result: StudyResult) -> VerdictCounts:
     return VerdictCounts(tuple(sorted(judged.items(), key=lambda of: -of[1])), verdicts.count("not comparable"))
 
 
-def answer_lines(results: Iterable[StudyResult]) -> list[str]:
+def answer_lines(cards: Iterable[Card]) -> list[str]:
     """The question, its answer in a sentence and the number of claims with each verdict, of each study."""
     lines: list[str] = []
-    for result in results:
-        lines += ["", f"{result.study.title} ({result.study.name})", f"  {plain_answer(result)}"]
-        counts = verdict_counts(result)
-        words = [f"{number} {word}" for word, number in counts.judged]
-        words += [f"{counts.elsewhere} can't be judged here"] if counts.elsewhere else []
+    for card in cards:
+        lines += ["", f"{card.study.title} ({card.study.name})", f"  {card.answer}"]
+        words = [f"{number} {word}" for word, number in card.verdicts.judged]
+        words += [f"{card.verdicts.elsewhere} can't be judged here"] if card.verdicts.elsewhere else []
         if words:
             lines.append(f"  Claims: {', '.join(words)}")
     return lines

@@ -52,7 +52,7 @@ def test_plans_are_read_back_as_they_were_saved(tmp_path: Path) -> None:
 def test_a_report_is_made_from_the_folder_alone(tmp_path: Path) -> None:
     folder, plan = make_folder(tmp_path, {0.1: 0.5, 0.2: 0.7})
     index, (found,) = make_report(folder)
-    assert (index, found.plan.study) == (folder.root / "index.html", plan.study)
+    assert (index, found.study) == (folder.root / "index.html", plan.study)
     assert (folder.root / f"{plan.study.name}.html").exists()
     assert (folder.root / "trials.parquet").exists()
 

@@ -131,7 +131,11 @@ class Evidence:
             return None
         seeds = self.seeds(first), self.seeds(second)
         alike = np.array_equal(moderation.arms[first].by_image, moderation.arms[second].by_image)
-        if alike and seeds[0] == seeds[1] and np.array_equal(self.answers(first, seeds[0]), self.answers(second, seeds[1])):
+        if (
+            alike
+            and seeds[0] == seeds[1]
+            and np.array_equal(self.answers(first, seeds[0]), self.answers(second, seeds[1]))
+        ):
             return None
         return moderation.difference(first, second)
 

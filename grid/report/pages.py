@@ -56,7 +56,9 @@ def write_study(result: StudyResult, folder: Folder, history: str = "", *, so_fa
     Returns:
         What the index says of it.
     """
-    page = make_page(result, [Picture(", ".join(s.labels), s.file) for s in find_samples(result.study, folder)], history)
+    page = make_page(
+        result, [Picture(", ".join(s.labels), s.file) for s in find_samples(result.study, folder)], history
+    )
     html, script = study_files(result.study)
     folder.write(script, page.trials_script.encode())
     _write(_environment(so_far), folder, html, "study.html.j2", page=page)

@@ -73,7 +73,9 @@ def make_report(folder: ResultsFolder, *, so_far: bool = False) -> tuple[Path, l
         cards.append(card)
         for table in TABLES:
             tables[table].append(rows[table])
-    write_tables({name: pa.concat_tables(of) for name, of in tables.items()} | {"epochs": epochs_of(ended)}, folder.files)
+    write_tables(
+        {name: pa.concat_tables(of) for name, of in tables.items()} | {"epochs": epochs_of(ended)}, folder.files
+    )
     index = write_index(cards, folder.files, so_far=so_far)
     kept.keep(made, so_far=so_far)
     return index, cards

@@ -111,7 +111,9 @@ def test_a_trial_that_was_damaged_afterwards_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", ["no key", "other key", "changed"])
-def test_what_this_user_did_not_keep_is_not_believed(tmp_path: Path, harm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_this_user_did_not_keep_is_not_believed(
+    tmp_path: Path, harm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ledger = Ledger(Folder(tmp_path).below("ledger"))
     ledger.commit(record(FIRST), predictions())
     first, _ = read(tmp_path, FIRST)

@@ -26,8 +26,8 @@ class DeviceImages:
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
         # torch.tensor copies: arrays from an object store are read-only
-        self.images = torch.tensor(images, device=device)
-        self.labels = torch.tensor(labels, device=device, dtype=torch.int64)
+        self.images = moved(torch.tensor(images), device)
+        self.labels = moved(torch.tensor(labels, dtype=torch.int64), device)
         self.memory_format = memory_format
 
     def __len__(self) -> int:
@@ -37,6 +37,11 @@ class DeviceImages:
         """Images as a model receives them: float32, mean 0 and deviation 1 by channel, in the memory format."""
         x = images.to(memory_format=self.memory_format).float()
         return x.sub_(mean_C.view(1, -1, 1, 1)).div_(std_C.view(1, -1, 1, 1))
+
+
+def moved(value: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on a device; where that is a GPU, nothing waits until it is there."""
+    return value.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else value.to(device)
 
 
 def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from cifar_models.augmentation import augment, draw_parameters, num_samples
 from cifar_models.checkpoint import TrainState
 from cifar_models.config import PublishedConfig, TrainConfig
 from cifar_models.data import DataError, Split
-from cifar_models.images import DeviceImages, channel_statistics
+from cifar_models.images import DeviceImages, channel_statistics, moved
 from cifar_models.models import build_model
 from cifar_models.optimizers import build_optimizer, build_schedule, l1_penalty
 from cifar_models.published import input_statistics
@@ -118,8 +118,8 @@ def train_epoch(
     torch.manual_seed(stream)
     # drawn on the CPU, so that every device sees the same order and the same changes
     generator = torch.Generator().manual_seed(stream)
-    order_S = torch.randperm(num_train, generator=generator).to(device)
-    change_SP = draw_parameters(config.augmentation, len(images), generator).to(device)
+    order_S = moved(torch.randperm(num_train, generator=generator), device)
+    change_SP = moved(draw_parameters(config.augmentation, len(images), generator), device)
     loss_sum = torch.zeros((), device=device)
     num_correct = torch.zeros((), device=device, dtype=torch.int64)
     model.train()

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter, Token
 from pydantic import Field, ValidationError
@@ -59,6 +59,10 @@ TakeOver = Annotated[
 ]
 Price = Annotated[
     float | None, Field(ge=0, allow_inf_nan=False), Parameter(help="Price of a GPU hour, for the plan's cost.")
+]
+Images = Annotated[
+    Literal["svg", "pdf", "png"] | None,
+    Parameter(help="Also draws each chart to images/ there, for print; needs cifar-grid[images] and a Chromium."),
 ]
 Timed = Annotated[
     bool,
@@ -151,13 +155,16 @@ def list_questions() -> None:
 
 
 @app.command
-def report(*, results: Results = RESULTS) -> None:
+def report(*, results: Results = RESULTS, images: Images = None) -> None:
     """Makes tables and pages anew from the ledger; needs neither torch nor Ray."""
     from grid.records.lock import held_lock
     from grid.records.results_folder import ResultsFolder
     from grid.report.answers import answer_lines
+    from grid.report.images import check_can_draw, write_images
     from grid.report.pipeline import make_report
 
+    if images:
+        check_can_draw()
     folder = ResultsFolder(results)
     folder.read_plans()  # there have to be results
     with contextlib.suppress(UserError), held_lock(results, shlex.join(sys.argv)):  # a run at work there does it itself
@@ -167,6 +174,8 @@ def report(*, results: Results = RESULTS) -> None:
     for line in answer_lines(found):
         out.print(line, markup=False, soft_wrap=False)
     out.print(f"\nReport: {index.resolve()}", markup=False)
+    if images:
+        out.print(f"Images: {write_images(found, folder.files, images).resolve()}", markup=False)
 
 
 @app.command

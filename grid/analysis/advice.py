@@ -34,6 +34,8 @@ DOUBT = 0.05
 """No number is named while chance alone explains what is seen with this probability or more."""
 MAX_SEEDS = 1000
 """More seeds than that are as good as never."""
+STEPS = np.unique(np.round(1.05 ** np.arange(142)))
+"""Numbers of seeds that are tried: all up to 20, then about 5 % apart, up to `MAX_SEEDS`."""
 MAX_COUNTED_SEEDS = 100
 """The same where seeds are counted, as of fits."""
 NUM_NODES = 20
@@ -98,7 +100,7 @@ def seeds_to_find(effect: Effect, alpha: float, low: float, high: float, chance:
         too small to tell.
     """
     seen = effect.num_seeds
-    seeds = np.arange(max(int(seen), 2) + 1, MAX_SEEDS + 1, dtype=float)[:, None]
+    seeds = STEPS[(max(seen, 2) < STEPS) & (STEPS <= MAX_SEEDS)][:, None]
     middles = (np.arange(NUM_NODES) + 0.5) / NUM_NODES
     spread, effects = (part.ravel() for part in np.meshgrid(middles, stats.norm.ppf(middles)))
     larger = np.sqrt(effect.seeds_df / stats.chi2.ppf(spread, effect.seeds_df))  # how much, than it seems; (nodes,)

@@ -12,10 +12,12 @@ from grid.analysis.evidence import gather
 from grid.analysis.family import Looks
 from grid.analysis.sensitivity import Sensitivity, axis_shares
 from grid.analysis.summaries import arm_summaries, trials_of
+from grid.analysis.tallies import arm_tallies
 from grid.analysis.verdicts import judge_study
 from grid.questions.study import Study
 from grid.records.plan import StudyPlan
-from grid.tables.ended import right_answers
+from grid.tables.ended import right_answers, tallies
+from grid.tables.tallies import Tally
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class StudyResult:
         epochs: Rows of `epochs.parquet` of its trials.
         summaries: A row an arm, as from `arm_summaries`.
         conclusion: The answer, and all that was tested for it.
+        answers: How each trial answers, by fingerprint; also trials of other studies.
     """
 
     plan: StudyPlan
@@ -35,6 +38,7 @@ class StudyResult:
     epochs: pd.DataFrame
     summaries: pd.DataFrame
     conclusion: Conclusion
+    answers: Mapping[str, Tally]
 
     @property
     def study(self) -> Study:
@@ -50,6 +54,11 @@ class StudyResult:
     def sensitivity(self) -> Sensitivity:
         """How much each axis matters."""
         return axis_shares(self.trials, self.study)
+
+    @cached_property
+    def tallies(self) -> dict[int, list[Tally]]:
+        """How each arm answers, an entry a seed."""
+        return arm_tallies(self.trials, self.answers)
 
 
 def looks_of(plan: StudyPlan) -> Looks:
@@ -81,11 +90,11 @@ def study_results(plans: Sequence[StudyPlan], tables: Mapping[str, pa.Table]) ->
         tables: `trials`, `epochs` and `ended`, as `grid.tables.tables` makes them; rows of others do no harm.
     """
     trials, epochs = (tables[name].to_pandas() for name in ("trials", "epochs"))
-    right = right_answers(tables["ended"])
+    right, answers = right_answers(tables["ended"]), tallies(tables["ended"])
     results = []
     for plan in plans:
         study, mine = plan.study, trials_of(trials, plan.study)
         conclusion = conclude(judge_study(gather(study, mine, epochs, right), looks_of(plan)), mine)
         its_epochs = epochs[epochs["fingerprint"].isin(mine["fingerprint"])]
-        results.append(StudyResult(plan, mine, its_epochs, arm_summaries(mine, study), conclusion))
+        results.append(StudyResult(plan, mine, its_epochs, arm_summaries(mine, study), conclusion, answers))
     return results

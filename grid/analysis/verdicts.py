@@ -77,12 +77,10 @@ class Comparison:
     Attributes:
         seen: By how much, and how sure that is.
         finding: What was found: its direction is 1 if the first is better, -1 if it is worse.
-        seeds_needed: Seeds that would probably settle it; None if it is settled or none would.
     """
 
     seen: Estimate
     finding: Finding
-    seeds_needed: int | None
 
 
 @dataclass(frozen=True)
@@ -108,9 +106,14 @@ class Judgement:
         found = self.pairs.get((min(first, second), max(first, second)))
         if found is None:
             return None
-        needed = seeds_needed(self.evidence, pair_hypothesis(pair(first, second)), found)
         oriented = found if first < second else dataclasses.replace(found, direction=-found.direction)
-        return Comparison(estimate(self.evidence, pair(first, second)), oriented, needed)
+        return Comparison(estimate(self.evidence, pair(first, second)), oriented)
+
+    def seeds_needed(self, first: int, second: int) -> int | None:
+        """Seeds at which two arms are told apart as likely as not; None if they are, or none would."""
+        found = self.pairs.get((min(first, second), max(first, second)))
+        hypothesis = pair_hypothesis(pair(first, second))
+        return None if found is None else seeds_needed(self.evidence, hypothesis, found)
 
     def is_better(self, first: int, second: int) -> bool:
         """Whether `first` was found better than `second` on test."""

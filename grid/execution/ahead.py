@@ -32,8 +32,8 @@ class ClusterAhead:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.leave()
-        self._thread.join()
+        self._over.set()
+        self._thread.join()  # meanwhile nothing here may touch Ray, not even an object that refers to something in it
 
     def wait(self) -> list[Node]:
         """Waits until trials can start; returns the machines that they may run on.
@@ -45,10 +45,6 @@ class ClusterAhead:
         import grid.execution.launch  # noqa: F401  # a second, in which the workers import torch
 
         return self._nodes.result()
-
-    def leave(self) -> None:
-        """Has Ray end in the background; the end of the context waits for that."""
-        self._over.set()
 
     def _live(self) -> None:
         from grid.execution import nodes, ray_cluster

@@ -1,6 +1,7 @@
-"""Checkpoints of trials that are under way, on any path or URL that fsspec knows, so that they outlive their node.
+"""States of trials with the curves up to them, on any path or URL that fsspec knows, so that they outlive their node.
 
-    <url>/<fingerprint>/state.safetensors    the state after an epoch, with the curves up to it
+    <url>/<fingerprint>/state.safetensors    of a trial that is under way, after one of its epochs
+         /<lineage>/state.safetensors        of one that ended, for the same trial with more epochs to go on from
 
 It runs on workers. A checkpoint is written under another name and then moved, so that an earlier one stays until the
 new one is whole; how safe the move is depends on the file system, and a checksum finds what it spoilt.
@@ -22,6 +23,8 @@ from grid.errors import UserError
 from grid.records.files import Folder
 
 if TYPE_CHECKING:  # torch takes seconds to import, and only workers need it
+    from torch import Tensor
+
     from cifar_models.checkpoint import TrainState
 
 MAX_BYTES = 16 * 2**30
@@ -52,8 +55,13 @@ class CheckpointStore:
             self.url = path
             self.files = self.files or Folder(Path(path))
 
-    def save(self, fingerprint: str, state: "TrainState", epochs: Sequence[EpochRecord]) -> None:
-        """Keeps the state of a trial and its curves so far, in place of earlier ones.
+    def save(self, name: str, state: "TrainState", epochs: Sequence[EpochRecord]) -> None:
+        """Keeps a state and the curves up to it, in place of earlier ones.
+
+        Args:
+            name: Fingerprint or lineage of the trial.
+            state: What is kept.
+            epochs: The curves.
 
         Raises:
             StorageError: They can't be written; earlier ones are still there.
@@ -61,16 +69,17 @@ class CheckpointStore:
         from cifar_models.checkpoint import pack_state
 
         curves = json.dumps([record.model_dump() for record in epochs])
-        data = pack_state(state, {"fingerprint": fingerprint, "epochs": curves})
+        data = pack_state(state, {"name": name, "epochs": curves})
         with self._reported("written"):
-            self._write(fingerprint, data)
+            self._write(name, data)
 
-    def load(self, fingerprint: str, state: "TrainState") -> tuple[EpochRecord, ...]:
-        """Restores the saved state of a trial into `state`.
+    def load(self, name: str, state: "TrainState", max_epochs: int) -> tuple[EpochRecord, ...]:
+        """Restores what was saved into `state`.
 
         Args:
-            fingerprint: The trial.
+            name: Fingerprint or lineage of the trial.
             state: A fresh one of the same trial. It is as before if no checkpoint is there that can be used.
+            max_epochs: Epochs of the trial; the state after more of them can't be used.
 
         Returns:
             The curves up to the saved epoch; none if no checkpoint is there that can be used.
@@ -78,21 +87,24 @@ class CheckpointStore:
         Raises:
             StorageError: The storage is out of reach.
         """
-        from cifar_models.checkpoint import CheckpointError, restore, unpack
+        from cifar_models.checkpoint import CheckpointError, restore
 
-        with self._reported("read"):
-            data = self._read(fingerprint)
-        if data is None:
+        tensors, metadata, epochs = self._find(name)
+        if not 0 < len(epochs) <= max_epochs:
             return ()
         try:
-            tensors, metadata = unpack(data)
-            if metadata.get("fingerprint") != fingerprint:
-                return ()
-            epochs = tuple(EpochRecord.model_validate(record) for record in json.loads(metadata["epochs"]))
             restore(state, tensors, metadata)
-        except (CheckpointError, LookupError, TypeError, ValueError, RecursionError):
-            return ()  # damaged, forged, or of an older version: as good as none
+        except CheckpointError:
+            return ()
         return epochs
+
+    def num_epochs(self, name: str) -> int:
+        """Epochs after which a state was saved; 0 if there is none that can be used.
+
+        Raises:
+            StorageError: The storage is out of reach.
+        """
+        return len(self._find(name)[2])
 
     def remove(self, fingerprint: str) -> None:
         """Forgets the checkpoint of a trial, if there is one, and what was left half-written.
@@ -115,6 +127,22 @@ class CheckpointStore:
             if self._read(name) != name.encode():
                 raise OSError("other bytes are read than were written")
             self._remove(name)
+
+    def _find(self, name: str) -> "tuple[dict[str, Tensor], dict[str, str], tuple[EpochRecord, ...]]":
+        """Tensors, metadata and curves of what was saved; no curves if nothing is there that can be used."""
+        from cifar_models.checkpoint import CheckpointError, unpack
+
+        with self._reported("read"):
+            data = self._read(name)
+        if data is None:
+            return {}, {}, ()
+        try:
+            tensors, metadata = unpack(data)
+            epochs = tuple(EpochRecord.model_validate(record) for record in json.loads(metadata["epochs"]))
+            is_it = (metadata["name"], metadata["epoch"]) == (name, str(len(epochs)))
+        except (CheckpointError, LookupError, TypeError, ValueError, RecursionError):
+            return {}, {}, ()  # damaged, forged, or of an older version: as good as none
+        return tensors, metadata, epochs if is_it else ()
 
     def _write(self, name: str, data: bytes) -> None:
         if self.files is not None:

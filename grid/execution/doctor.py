@@ -120,6 +120,7 @@ def check_node(report: NodeReport, here: Mapping[str, str]) -> list[Check]:
     return [
         check_versions(report, here),
         check_devices(report),
+        *([check_mps(report)] if report.node.gpus else []),
         _warning(
             "bf16",
             name,
@@ -180,6 +181,12 @@ def check_devices(report: NodeReport) -> Check:
         mend = f"on {node.name}: ray stop && ray start --num-gpus={report.torch_gpus} …"
         return Check("devices", node.name, None, f"{seen}, but torch sees {report.torch_gpus}", mend)
     return Check("devices", node.name, True, seen)
+
+
+def check_mps(report: NodeReport) -> Check:
+    """Whether trials that share a GPU compute on it at the same time; it is well without, too, if none is shared."""
+    start = "not running: trials that share a GPU take turns on it; to change that, nvidia-cuda-mps-control -d"
+    return Check("MPS", report.node.name, True, "runs" if report.has_mps else start)
 
 
 def _warning(name: str, node: str, is_low: bool, seen: str, mend: str) -> Check:

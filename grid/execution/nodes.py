@@ -32,6 +32,9 @@ ANSWER_S = 120.0
 SHARED_MEMORY = Path("/dev/shm")
 PROCESSORS = Path("/proc/cpuinfo")
 
+MPS_PIPES = "/tmp/nvidia-mps"
+"""Where MPS listens unless it is told otherwise. Source: NVIDIA's documentation of CUDA_MPS_PIPE_DIRECTORY."""
+
 
 class NodeReport(Frozen):
     """A node as the doctor sees it.
@@ -48,6 +51,7 @@ class NodeReport(Frozen):
         temporary_bytes: Free space there.
         shared_memory_bytes: Size of the shared memory; None where the system has no limit of its own for it.
         max_open_files: Most files that a process may have open; None if as many as it likes.
+        has_mps: Whether NVIDIA's MPS runs, by which processes that share a GPU compute at the same time.
         storage_problem: Why checkpoints can't be kept from there; None if they can, or no storage was chosen.
     """
 
@@ -62,6 +66,7 @@ class NodeReport(Frozen):
     temporary_bytes: int
     shared_memory_bytes: int | None
     max_open_files: int | None
+    has_mps: bool = False
     storage_problem: str | None = None
 
 
@@ -132,6 +137,7 @@ def examine_node(
         temporary_bytes=shutil.disk_usage(temporary).free,
         shared_memory_bytes=shutil.disk_usage(SHARED_MEMORY).total if SHARED_MEMORY.is_dir() else None,
         max_open_files=None if open_files == resource.RLIM_INFINITY else open_files,
+        has_mps=Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", MPS_PIPES), "control").exists(),
         storage_problem=None if store is None else storage_problem(store, probe),
     )
 

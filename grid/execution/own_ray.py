@@ -11,7 +11,6 @@ from unittest.mock import patch
 import ray
 from ray._private.node import Node as RayNode
 from ray._private.parameter import RayParams
-from ray.tune.execution.class_cache import _ActorClassCache as ActorClasses
 
 from cifar_models.environment import WARM_WORKERS, WORKER_ENVIRONMENT
 
@@ -21,7 +20,6 @@ PATIENCE_S = 120.0
 SETTINGS: dict[str, Any] = {
     "preload_python_modules": ["grid.execution.warm"],
     "idle_worker_killing_time_threshold_ms": 300_000,
-    "idle_worker_killing_memory_threshold_bytes": 8 * 2**30,
 }
 """What Ray is told: the workers that it starts in advance import torch, and wait longer than a second for a trial."""
 
@@ -48,6 +46,9 @@ def started_here() -> Iterator[None]:
         parameters(self, **given)
         vars(self).update(include_log_monitor=False, no_monitor=True)
 
+    def no_dashboard() -> ImportError:
+        return ImportError("not wanted: its agent would wait seconds for a port that another Ray has")
+
     def no_server(self: RayNode, **_: Any) -> None:
         vars(self).update(_webui_url=None)
 
@@ -56,6 +57,7 @@ def started_here() -> Iterator[None]:
         with (
             patch.object(RayParams, "__init__", without_monitors),
             patch.object(RayNode, "start_api_server", no_server, create=True),
+            patch.object(ray._private.utils, "get_dashboard_dependency_error", no_dashboard, create=True),
         ):
             yield
     finally:
@@ -79,7 +81,7 @@ def wait_for_workers() -> None:
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     number, deadline = int(resources.get("CPU", 1)), time.monotonic() + PATIENCE_S
     while len(os.listdir(_Warm.folder.name)) < number and time.monotonic() < deadline:
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def forget_workers() -> None:
@@ -96,6 +98,7 @@ def tune_takes_ready_workers() -> Iterator[None]:
     Tune asks for workers with an environment of their own, and Ray would start new ones for it. What Tune puts there is
     for libraries that are not used here, or in the environment of all workers already.
     """
+    from ray.tune.execution.class_cache import _ActorClassCache as ActorClasses  # a second, and only trials need it
 
     def plain_actor(self: ActorClasses, trainable: type) -> Any:
         return self._cache.setdefault(trainable, ray.remote(trainable))

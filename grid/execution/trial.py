@@ -1,10 +1,11 @@
 """A trial as Ray runs it: trains on a worker, and hands what came of it to the one process that writes the ledger."""
 
+import contextlib
 import time
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -22,6 +23,7 @@ from grid.execution.checkpoints import CheckpointStore, StorageError
 from grid.execution.memory_kills import memory_kills_here
 from grid.execution.resources import Resources
 from grid.execution.schedule import Job
+from grid.records.fingerprint import lineage
 from grid.records.ledger import TrialRecord
 from grid.records.status import SETTLED, Status
 
@@ -31,6 +33,7 @@ class Progress:
     """How far a trial has come, and how it ended.
 
     Attributes:
+        compiled: What the record adds to the machine's name; empty if the network was not compiled.
         earlier_s: Seconds that went into its first epochs before this process went on from a checkpoint.
     """
 
@@ -42,6 +45,7 @@ class Progress:
     traceback: str | None = None
     num_parameters: int | None = None
     num_train: int | None = None
+    compiled: str = ""
     earlier_s: float = 0.0
 
 
@@ -49,39 +53,50 @@ class TrialCheckpoint:
     """The checkpoint of one trial. Storage that fails costs the checkpoint, never the trial.
 
     Attributes:
+        lineage: What names the state that is kept for the same trial with more epochs; None if none can be.
         problem: Why the storage could not be used the last time; None if it could.
     """
 
-    def __init__(self, store: CheckpointStore, fingerprint: str, interval_s: float) -> None:
+    def __init__(self, store: CheckpointStore, job: Job, lineage: str | None, interval_s: float) -> None:
         self.store = store
-        self.fingerprint = fingerprint
+        self.job = job
+        self.lineage = lineage
         self.interval_s = interval_s
         self.saved_at = time.monotonic()
         self.problem: str | None = None
 
     def load(self, state: TrainState) -> list[EpochRecord]:
-        """Goes on from the checkpoint, if there is one; returns the curves up to it."""
-        try:
-            return list(self.store.load(self.fingerprint, state))
-        except StorageError as error:
-            self.problem = str(error)
-            return []
+        """Goes on from the checkpoint, or from the kept state of a shorter trial; returns the curves up to it."""
+        with self._reported():
+            for name in filter(None, (self.job.fingerprint, self.lineage)):
+                if epochs := self.store.load(name, state, self.job.config.epochs):
+                    return list(epochs)
+        return []
 
     def save(self, state: TrainState, epochs: list[EpochRecord], *, always: bool) -> None:
         """Saves, if the last time is the interval ago."""
         if not always and time.monotonic() - self.saved_at < self.interval_s:
             return
-        try:
-            self.store.save(self.fingerprint, state, epochs)
+        with self._reported():
+            self.store.save(self.job.fingerprint, state, epochs)
             self.problem = None
-        except StorageError as error:
-            self.problem = str(error)
         self.saved_at = time.monotonic()
+
+    def keep(self, state: TrainState, epochs: list[EpochRecord]) -> None:
+        """Keeps the final state, unless the rate hangs on the length, or one after as many epochs is kept already."""
+        with self._reported():
+            if self.lineage and self.store.num_epochs(self.lineage) < len(epochs):
+                self.store.save(self.lineage, state, epochs)
 
     def remove(self) -> None:
         """Forgets it: the trial is in the ledger."""
+        with self._reported():
+            self.store.remove(self.job.fingerprint)
+
+    @contextlib.contextmanager
+    def _reported(self) -> Iterator[None]:
         try:
-            self.store.remove(self.fingerprint)
+            yield
         except StorageError as error:
             self.problem = str(error)
 
@@ -111,10 +126,11 @@ def run_trial(
     tune.report({"memory_kills": memory_kills_here().model_dump()})  # while it can
     prepare_process(share.num_threads)
     limit_memory(share.gpus)
-    checkpoint = TrialCheckpoint(store, job.fingerprint, resources.checkpoint_interval_s)
+    kept = lineage(job.config, dataset.fingerprint)
+    checkpoint = TrialCheckpoint(store, job, kept, resources.checkpoint_interval_s)
     progress = Progress()
     try:
-        carry_out(job, dataset, checkpoint, progress, resources.weights_dir, keep_weights)
+        carry_out(job, dataset, checkpoint, progress, resources, keep_weights)
     except Exception as error:  # every planned trial ends as a row, whatever went wrong in it
         progress.status = "out_of_memory" if is_out_of_memory(error) else "error"
         progress.reason = f"{type(error).__name__}: {error}".splitlines()[0]
@@ -141,7 +157,7 @@ def carry_out(
     dataset: Dataset,
     checkpoint: TrialCheckpoint,
     progress: Progress,
-    weights_dir: Path | None,
+    resources: Resources,
     keep_weights: bool,
 ) -> None:
     """Trains from the checkpoint, or from the start, to the end of the job; `progress` is filled on the way."""
@@ -150,19 +166,25 @@ def carry_out(
     progress.num_train = len(data.train_labels)
     with torch.device("meta"):
         progress.num_parameters = count_parameters(build_model(config.model, data.num_classes, load_weights=False))
-    state = start(config, data, device, weights_dir)
+    state = start(config, data, device, resources.weights_dir)
     progress.epochs = checkpoint.load(state)
+    if resources.compile:
+        torch.compiler.reset()  # of the trial before in this process
+        state.model.compile()
+        progress.compiled = ", torch.compile"
     progress.earlier_s = sum(epoch.wall_s for epoch in progress.epochs)
 
     def is_paused() -> bool:
         return state.epoch >= job.until_epoch < config.epochs
 
-    records = train(config, data, device, weights_dir, state)
+    records = train(config, data, device, state=state)
     while not is_paused() and (record := next(records, None)):
         if isinstance(record, TestRecord):
             progress.test = record
             named = {"fingerprint": job.fingerprint}
             progress.weights = pack_weights(state, dataset.classes, named) if keep_weights else None
+            if resources.keep_states:
+                checkpoint.keep(state, progress.epochs)
             return
         progress.epochs.append(record)
         val_acc = [epoch.val_acc for epoch in progress.epochs]
@@ -193,7 +215,7 @@ def make_record(job: Job, data_fingerprint: str, progress: Progress, started: da
         num_train=progress.num_train,
         started=started.isoformat(),
         wall_s=wall_s,
-        machine=describe(default_device()),
+        machine=describe(default_device()) + progress.compiled,
         versions=package_versions(),
     )
 

@@ -30,3 +30,16 @@ def fingerprint(config: TrainConfig, data_fingerprint: str, training_version: in
     }
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:24]
+
+
+def lineage(config: TrainConfig, data_fingerprint: str) -> str | None:
+    """What names the kept state of trials that differ in nothing but their number of epochs.
+
+    The longer one goes on where the shorter one ended, to the bits of a training in one go.
+
+    Returns:
+        A name that no fingerprint has; None if the rate at a step depends on how many epochs there will be.
+    """
+    if config.optimizer.schedule != "constant":
+        return None
+    return f"{fingerprint(config.model_copy(update={'epochs': 1}), data_fingerprint)}-kept"

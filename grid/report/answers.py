@@ -5,33 +5,20 @@ most, numbers to the precision that they have.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from cifar_models.config import Frozen
 from grid.analysis.study_result import StudyResult
 from grid.analysis.verdicts import Judgement
-from grid.formats import cut, number, plural, quoted, status_words, unbroken
+from grid.formats import cut, number, plural, quoted, unbroken
 from grid.questions.study import Study
-from grid.records.status import RETRIED, STATUSES
+from grid.records.status import RETRIED
 
 MAX_TIED = 2
 """Arms beside the best one that the sentence names."""
 MAX_LABEL = 60
 """Characters of an arm's label in it."""
-
-
-@dataclass(frozen=True)
-class VerdictCounts:
-    """How the claims of a study stand.
-
-    Attributes:
-        judged: Number of claims by verdict, the most frequent first, of those that can be judged here.
-        elsewhere: Number of those that can't.
-    """
-
-    judged: tuple[tuple[str, int], ...]
-    elsewhere: int
 
 
 class Card(Frozen):
@@ -40,7 +27,7 @@ class Card(Frozen):
     Attributes:
         study: The study.
         answer: The answer in one plain sentence.
-        verdicts: Number of claims by verdict.
+        claims: Number of claims by verdict.
         counts: Number of trials by status, of those that occur.
         in_short: Budget and date in a few words each.
         thumbnail: A small picture of the answer as SVG; empty if there is none.
@@ -48,17 +35,21 @@ class Card(Frozen):
 
     study: Study
     answer: str
-    verdicts: VerdictCounts
-    counts: tuple[tuple[str, int], ...] = ()
-    in_short: tuple[str, ...] = ()
-    thumbnail: str = ""
+    claims: tuple[tuple[str, int], ...]
+    counts: tuple[tuple[str, int], ...]
+    in_short: tuple[str, ...]
+    thumbnail: str
+
+    @property
+    def verdicts(self) -> list[tuple[str, int]]:
+        """The verdicts on those claims that can be judged here."""
+        return [of for of in self.claims if of[0] != "not comparable"]
 
 
-def verdict_counts(result: StudyResult) -> VerdictCounts:
-    """Counts the verdicts of a study's claims."""
-    verdicts = [verdict.verdict for verdict in result.conclusion.judgement.verdicts]
-    judged = {word: verdicts.count(word) for word in dict.fromkeys(verdicts) if word != "not comparable"}
-    return VerdictCounts(tuple(sorted(judged.items(), key=lambda of: -of[1])), verdicts.count("not comparable"))
+def verdict_counts(result: StudyResult) -> list[tuple[str, int]]:
+    """Number of a study's claims by verdict, the most frequent first, those that can't be judged here last."""
+    counts = Counter(verdict.verdict for verdict in result.conclusion.judgement.verdicts)
+    return sorted(counts.items(), key=lambda of: (of[0] == "not comparable", -of[1]))
 
 
 def answer_lines(cards: Iterable[Card]) -> list[str]:
@@ -66,10 +57,8 @@ def answer_lines(cards: Iterable[Card]) -> list[str]:
     lines: list[str] = []
     for card in cards:
         lines += ["", f"{card.study.title} ({card.study.name})", f"  {card.answer}"]
-        words = [f"{number} {word}" for word, number in card.verdicts.judged]
-        words += [f"{card.verdicts.elsewhere} can't be judged here"] if card.verdicts.elsewhere else []
-        if words:
-            lines.append(f"  Claims: {', '.join(words)}")
+        counts = [f"{number} {verdict}" for verdict, number in card.claims]
+        lines += [f"  Claims: {', '.join(counts)}"] if counts else []
     return lines
 
 
@@ -77,9 +66,10 @@ def plain_answer(result: StudyResult) -> str:
     """The answer in one sentence."""
     statuses = result.trials["status"]
     ended = int((~statuses.isin(RETRIED)).sum())
-    so_far = f"So far ({ended:,} of {plural(len(statuses), 'trial')}): " if 0 < ended < len(statuses) else ""
     sentence = _sentence(result)
-    return unbroken(so_far + sentence if so_far else sentence[:1].upper() + sentence[1:])
+    if result.conclusion.best is None or ended == len(statuses):
+        return unbroken(sentence[:1].upper() + sentence[1:])
+    return unbroken(f"So far ({ended:,} of {plural(len(statuses), 'trial')}): {sentence}")
 
 
 def _sentence(result: StudyResult) -> str:
@@ -87,7 +77,7 @@ def _sentence(result: StudyResult) -> str:
     best, winners = conclusion.best, conclusion.winners
     evidence, label = judgement.evidence, [quoted(cut(arm.label, MAX_LABEL)) for arm in result.study.arms]
     if best is None:
-        return f"no answer yet: {_how_trials_stand(result)}."
+        return conclusion.sentence
     contest = sorted(evidence.contest(), key=lambda arm: (-evidence.val_acc(arm), arm))
     others = [arm for arm in contest if arm != best]
     if not others:
@@ -123,7 +113,7 @@ def _of_two(judgement: Judgement, label: list[str], best: int, other: int) -> st
 
 def _of_many(label: list[str], best: int, others: list[int], winners: tuple[int, ...], behind: tuple[int, ...]) -> str:
     tied = [arm for arm in others if arm in winners]
-    worse = f"; {len(behind)} others are worse" if behind else ""
+    worse = f"; {len(behind)} {'other is' if len(behind) == 1 else 'others are'} worse" if behind else ""
     if not tied:
         return f"{label[best]} is the best of {len(others) + 1}, with 95 % confidence{worse}."
     few = len(tied) <= MAX_TIED
@@ -155,9 +145,3 @@ def points(judgement: Judgement, first: int, second: int) -> str:
 def decimals(half_width: float) -> int:
     """Decimals of a number that is known to within `half_width`: 0 from one on, at most 2."""
     return min(max(-math.floor(math.log10(half_width)), 0), 2) if half_width > 0 else 2
-
-
-def _how_trials_stand(result: StudyResult) -> str:
-    counts = result.trials["status"].value_counts()
-    words = [f"{counts[status]:,} {status_words(status)}" for status in STATUSES if status in counts]
-    return f"{', '.join(words)} of {plural(len(result.trials), 'trial')}" if words else "there is no trial"

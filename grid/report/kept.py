@@ -101,7 +101,7 @@ def _code() -> str:
     for package in (grid, cifar_models):
         for path in sorted(Path(str(package.__file__)).parent.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
-                code.update(str(path).encode() + path.read_bytes())
+                code.update(path.name.encode() + path.read_bytes())
     return code.hexdigest()
 
 

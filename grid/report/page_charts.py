@@ -12,9 +12,14 @@ from grid.analysis.cases import MARGIN
 from grid.analysis.study_result import StudyResult
 from grid.formats import cut, quoted
 from grid.report.charts import final_measures, has_heat_map, heat_map, learning_curves, response
+from grid.report.charts.budgets import early_ranking, early_words
+from grid.report.charts.disagreement import disagreement, disagreement_words
 from grid.report.charts.forest import forest
 from grid.report.charts.importance import axis_importance
+from grid.report.charts.one_arm import confidence_words, confusion, reliability
+from grid.report.charts.parallel import parallel
 from grid.report.charts.response import numeric_axis
+from grid.report.charts.trade_off import front_words, trade_off
 from grid.report.claims_table import forest_rows
 
 DIGITS = 5
@@ -32,6 +37,7 @@ class Chart:
         figure: The chart as JSON that can stand inside a `<script>`.
         height: Pixels that are kept free for it, on a wide page and on a narrow one.
         top: Rows that are shown before the reader asks for more, on a wide page and on a narrow one.
+        folded: Whether it is shown only to those who unfold it.
     """
 
     key: str
@@ -40,6 +46,7 @@ class Chart:
     figure: str
     height: tuple[int, int]
     top: tuple[int, int] | None = None
+    folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,11 +57,13 @@ class Row:
         title: Heading.
         caption: How it is read, in a sentence; made of what was found.
         draw: Draws it; None where there is nothing to show.
+        folded: Whether it is shown only to those who unfold it.
     """
 
     title: str
     caption: Callable[[StudyResult], str]
     draw: Callable[[StudyResult], go.Figure | None]
+    folded: bool = False
 
 
 BAND = "With markers: validation, mean over seeds, in a band from the lowest to the highest seed. Thin: train."
@@ -119,6 +128,54 @@ CHARTS: dict[str, Row] = {
         lambda result: f"Share of the variance of validation accuracy. {result.sensitivity.note}".strip(),
         lambda result: axis_importance(result.sensitivity),
     ),
+    "parallel": Row(
+        "All axes at once",
+        lambda _: (
+            "An arm a line, to its test accuracy on the right; the thick one with diamonds is the best on validation."
+        ),
+        parallel,
+        folded=True,
+    ),
+    "trade-off": Row(
+        "Accuracy and what it costs",
+        lambda result: f"Means over seeds. Not beaten in less time: {front_words(result)}.",
+        trade_off,
+        folded=True,
+    ),
+    "early": Row(
+        "Whether an early stop could be trusted",
+        lambda result: (
+            "How far the order by validation accuracy agrees with that by test accuracy at the end: 1 is the "
+            "same order, 0 none; with the 95 % interval over arms. A cross: the arm that ends best is not in the "
+            f"better half.{early_words(result)}"
+        ),
+        early_ranking,
+        folded=True,
+    ),
+    "disagreement": Row(
+        "Where arms disagree",
+        lambda result: f"Images on which not both are right. {disagreement_words(result)}",
+        disagreement,
+        folded=True,
+    ),
+    "confusion": Row(
+        "Which classes are confused",
+        lambda _: (
+            "Percent of the images of a true class, over all seeds. On the diagonal, blue: right; elsewhere, "
+            "orange: confused, the darkest is the worst of all arms."
+        ),
+        confusion,
+        folded=True,
+    ),
+    "reliability": Row(
+        "Whether confidence is right",
+        lambda result: (
+            "Answers in bins by their confidence; below the dashed line it is too high. ECE, the expected "
+            f"calibration error: how far apart they are, in the mean.{confidence_words(result)}"
+        ),
+        reliability,
+        folded=True,
+    ),
 }
 """Every chart, by its id, in the order of a page; the one that shows the answer moves to the top."""
 
@@ -153,7 +210,8 @@ def _chart(key: str, figure: go.Figure, result: StudyResult, top: tuple[int, int
             heights[index] -= max(len(rows) - top[index], 0) * figure.layout.meta["row_height"][form]
     # Inside <script> the parser looks for nothing but "</script" and "<!--".
     text = json.dumps(_short(figure.to_plotly_json()), separators=(",", ":")).replace("<", "\\u003c")
-    return Chart(key, row.title, row.caption(result), text, (heights[0], heights[1]), top)
+    folded = row.folded and top is None
+    return Chart(key, row.title, row.caption(result), text, (heights[0], heights[1]), top, folded)
 
 
 def _short(value: Any) -> Any:

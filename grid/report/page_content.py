@@ -16,7 +16,7 @@ from grid.formats import NOTHING, count, duration, number, percent, plural, stat
 from grid.questions.study import Study
 from grid.records.plan import StudyPlan
 from grid.records.status import STATUSES
-from grid.report.answers import VerdictCounts, plain_answer, verdict_counts
+from grid.report.answers import plain_answer, verdict_counts
 from grid.report.claims_table import ClaimRow, claim_rows
 from grid.report.page_charts import Chart, make_charts
 from grid.report.page_data import arms_data, shared_settings, trials_script, written
@@ -62,7 +62,7 @@ class StudyPage:
         details: The answer in full and what limits it, in sentences.
         claims: The claims that can be judged here.
         elsewhere: Those that can't.
-        verdicts: Number of claims by verdict.
+        verdicts: Number of claims by verdict, of those that can be judged here.
         history: Whether the claims were written before the first trial; empty if that is not known.
         looks: Number of seeds of an arm at each look, least to most, if seeds were added as long as something was open.
         screening: How the arms that were trained in full were chosen: the rule, and a row an arm; None if all were.
@@ -86,7 +86,7 @@ class StudyPage:
     details: list[str]
     claims: list[ClaimRow]
     elsewhere: list[ClaimRow]
-    verdicts: VerdictCounts
+    verdicts: list[tuple[str, int]]
     history: str
     looks: list[str]
     screening: tuple[str, list[list[str]]] | None
@@ -119,7 +119,7 @@ def make_page(result: StudyResult, pictures: Sequence[Picture] = (), history: st
         details=[unbroken(sentence) for sentence in (conclusion.sentence, *conclusion.notes)],
         claims=[claim for claim in claims if claim.verdict != "not comparable"],
         elsewhere=[claim for claim in claims if claim.verdict == "not comparable"],
-        verdicts=verdict_counts(result),
+        verdicts=[of for of in verdict_counts(result) if of[0] != "not comparable"],
         history=history,
         looks=[f"{min(look)} to {max(look)}" if min(look) < max(look) else str(max(look)) for look in plan.looks],
         screening=_screening(plan),

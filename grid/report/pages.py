@@ -11,7 +11,7 @@ from grid.analysis.study_result import StudyResult
 from grid.questions.question import catalogue
 from grid.questions.study import Study
 from grid.records.files import Folder
-from grid.report.answers import Card
+from grid.report.answers import Card, verdict_counts
 from grid.report.glossary import HOW_TO_READ, linked, term
 from grid.report.page_content import Picture, make_page
 from grid.report.samples import find_samples
@@ -65,7 +65,7 @@ def write_study(result: StudyResult, folder: Folder, history: str = "", *, so_fa
     return Card(
         study=page.study,
         answer=page.answer,
-        verdicts=page.verdicts,
+        claims=tuple(verdict_counts(result)),
         counts=tuple(page.counts),
         in_short=tuple(page.in_short),
         thumbnail=page.thumbnail,

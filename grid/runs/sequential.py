@@ -30,10 +30,8 @@ def open_questions(conclusion: "Conclusion") -> list[frozenset[int]]:
     judgement, best = conclusion.judgement, conclusion.best
     found = [(verdict.seeds_needed, verdict.arms) for verdict in judgement.verdicts if verdict.is_open]
     if not judgement.evidence.study.claims and best is not None:
-        equals = {arm: judgement.compared(best, arm) for arm in conclusion.winners if arm != best}
-        found = [
-            (c.seeds_needed, frozenset((best, arm))) for arm, c in equals.items() if c is not None and c.finding.is_open
-        ]
+        others = [arm for arm in conclusion.winners if arm != best]
+        found = [(judgement.seeds_needed(best, arm), frozenset((best, arm))) for arm in others]
     decidable = [(needed, sorted(arms)) for needed, arms in found if needed is not None]
     return [frozenset(arms) for _, arms in sorted(decidable)]
 

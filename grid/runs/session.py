@@ -89,8 +89,6 @@ class Session:
             answered = self._all_ended() and all([self._answer_composed(question) for question in composed])
             if self.method.keep_weights == "best" and self._all_ended():
                 self._keep_best_weights()
-            if self._cluster is not None:
-                self._cluster.leave()
             from grid.report.answers import answer_lines
             from grid.report.pipeline import make_report
 

@@ -1,6 +1,7 @@
 """Pages of a run that is still at work: made as trials finish, in processes that never slow the training down."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -15,6 +16,9 @@ START_S = 2.0
 
 INTERVAL_S = 60.0
 """Seconds between two times that pages are made."""
+
+PR_SET_PDEATHSIG = 1
+"""Source: linux/prctl.h."""
 
 PATIENCE_S = 3.0
 """Seconds for pages that are being made to be given up, at the end of a run."""
@@ -86,7 +90,14 @@ def take_processor(pid: int) -> None:
         os.sched_setscheduler(pid, os.SCHED_OTHER, os.sched_param(0))
 
 
+def end_with_parent() -> None:
+    """Has this process end with the run that started it, whose pages would be older than those of a later run."""
+    with contextlib.suppress(AttributeError, OSError):  # Linux has that
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+
+
 if __name__ == "__main__":
+    end_with_parent()
     from grid.report.pipeline import make_report
 
     make_report(ResultsFolder(Path(sys.argv[1])), so_far=True)

@@ -8,6 +8,8 @@ A row is good as long as the trial's files have its stamp. It holds the curves a
 
 import contextlib
 import json
+import math
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -27,6 +29,7 @@ from grid.records.signed import read_signed, write_signed
 from grid.tables.fit import diagnose
 from grid.tables.predictions import PredictionFiles
 from grid.tables.schemas import EPOCHS, TRIALS
+from grid.tables.tallies import NUM_BINS, Tally, tally
 
 OF_TRIAL = (
     "fingerprint", "status", "reason", "epochs_run", *CURVES, "test_loss", "test_acc", "fit", "num_parameters",
@@ -41,12 +44,14 @@ ENDED = pa.schema(
         ("curves", pa.list_(pa.struct(EPOCH_FIELDS))),
         ("right", pa.binary()),
         ("num_images", pa.int64()),
+        ("confusion", pa.binary()),
+        ("bins", pa.binary()),
         ("digest", pa.string()),
         ("stamp", pa.string()),
         ("part", pa.string()),
     ]
 )
-"""`right` holds a bit a test image; `digest` is that of the record; `part` the file with the trial's predictions."""
+"""`right` holds a bit a test image; `confusion` and `bins` are those of `Tally`, as bytes; `digest` is that of the record; `part` the file with the trial's predictions."""
 
 KEPT = ".report/trials"
 BATCH = 250
@@ -106,13 +111,31 @@ def ended_row(record: TrialRecord, arrays: Arrays | None = None) -> dict[str, An
         "started": np.datetime64(record.started.removesuffix("+00:00"), "us").astype(object),
         "train_images_per_s": num_images / train_s if train_s else None,
         "curves": epochs,
-        **({"right": pack(arrays), "num_images": len(arrays["label"])} if arrays else {}),
+        **(_answers(arrays) if arrays else {}),
     }
 
 
-def pack(arrays: Arrays) -> bytes:
-    """A bit for each test image, whether a trial is right about it."""
-    return np.packbits(arrays["label"] == arrays["predicted"]).tobytes()
+def _answers(arrays: Arrays) -> dict[str, Any]:
+    """What is kept of the answers to the test images."""
+    label, predicted = arrays["label"], arrays["predicted"]
+    counted = tally(label, predicted, arrays.get("predicted_prob"))
+    return {
+        "right": np.packbits(label == predicted).tobytes(),
+        "num_images": len(label),
+        "confusion": zlib.compress(counted.confusion.tobytes(), 1),  # of 100 classes, most cells are 0
+        "bins": None if counted.bins is None else counted.bins.tobytes(),
+    }
+
+
+def tallies(ended: pa.Table) -> dict[str, Tally]:
+    """What is counted of the answers of each trial that is ok, by fingerprint."""
+    ok = ended.select(["fingerprint", "confusion", "bins"]).filter(pc.is_valid(ended["confusion"]))
+    known = {}
+    for row in ok.to_pylist():
+        cells = np.frombuffer(zlib.decompress(row["confusion"]), np.int64)
+        bins = None if row["bins"] is None else np.frombuffer(row["bins"]).reshape(NUM_BINS, -1)
+        known[row["fingerprint"]] = Tally(cells.reshape(math.isqrt(len(cells)), -1), bins)
+    return known
 
 
 def right_answers(ended: pa.Table) -> dict[str, npt.NDArray[np.bool_]]:

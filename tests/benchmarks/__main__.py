@@ -73,7 +73,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("row", nargs="*", choices=[*BENCHMARKS, *ERROR_RATES, []], help="what to run; all if none")
+    parser.add_argument("row", nargs="*", choices=[*BENCHMARKS, *ERROR_RATES], help="what to run; all if none")
     parser.add_argument("--quick", action="store_true", help="one round, and no error rates")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds in turn (%(default)s)")
     parser.add_argument("--json", type=Path, help="file to write the rows to, with the machine's description")

@@ -16,8 +16,6 @@ from grid.records.results_folder import ResultsFolder
 NUM_EPOCHS = 50
 NUM_IMAGES = 10_000
 NUM_SEEDS = 10
-NUM_ARMS = 100
-TRIALS_A_STUDY = NUM_SEEDS * NUM_ARMS
 DATA_FINGERPRINT = "0" * 64
 
 
@@ -44,27 +42,27 @@ class MadeLedger:
         ResultsFolder(self.root).ledger.files.remove(f"{self.missing.fingerprint[:2]}/{self.missing.fingerprint}")
 
 
-def make_ledger(root: Path, num_trials: int) -> MadeLedger:
-    """Studies of 100 arms with 10 seeds, as many as hold the trials."""
+def make_ledger(root: Path, num_studies: int, num_arms: int) -> MadeLedger:
+    """Studies of so many arms with 10 seeds, beside or in place of those that are there."""
     folder = ResultsFolder(root)
     folder.prepare()
-    plans = [_plan(root, number) for number in range(num_trials // TRIALS_A_STUDY)]
+    plans = [_plan(root, number, num_arms) for number in range(num_studies)]
     folder.save_plans(plans)
-    missing = plans[-1].trials[-1]
+    there, missing = set(folder.ledger.fingerprints()), plans[-1].trials[-1]
     for plan in plans:
         for trial in plan.trials:
-            if trial != missing:
+            if trial != missing and trial.fingerprint not in there:
                 folder.ledger.commit(*made_trial(plan, trial))
     return MadeLedger(root, missing, plans[-1])
 
 
-def _plan(root: Path, number: int) -> StudyPlan:
-    """A study of ten rates and ten decays, which differs from the others in what all of its arms share."""
+def _plan(root: Path, number: int, num_arms: int) -> StudyPlan:
+    """A study of ten rates and some decays, which differs from the others in what all of its arms share."""
     question = root.parent / f"made-{number}.yaml"
     question.write_text(
-        f"title: Made {number}\nabout: Nothing was trained.\nbase: {{model.dropout: {0.01 * number}}}\ncells:\n"
+        f"title: Made {number}\nabout: Nothing was trained.\nbase: {{model.dropout: {0.01 * number:.2f}}}\ncells:\n"
         f"  - product:\n      optimizer.lr: {[round(0.001 * step, 4) for step in range(1, 11)]}\n"
-        f"      optimizer.weight_decay: {[round(0.001 * step, 4) for step in range(10)]}\n",
+        f"      optimizer.weight_decay: {[round(0.001 * step, 4) for step in range(num_arms // 10)]}\n",
         encoding="utf-8",
     )
     study = make_study(
@@ -84,7 +82,7 @@ def made_trial(plan: StudyPlan, trial: PlannedTrial) -> tuple[TrialRecord, TestR
     """A trial whose accuracy hangs a little on its arm and its seed, and whose curves rise to it."""
     config = plan.config(trial)
     random = np.random.default_rng([trial.arm, trial.seed])
-    test = _test_record(0.6 + 0.003 * trial.arm + random.normal(0, 0.01), random)
+    test = _test_record(0.6 + 0.2 * trial.arm / len(plan.study.arms) + random.normal(0, 0.01), random)
     record = TrialRecord(
         fingerprint=trial.fingerprint,
         status="ok",

@@ -2,33 +2,42 @@
 
 import shutil
 
+from grid.records.results_folder import ResultsFolder
 from tests.benchmarks.command_line import seconds_and_memory
 from tests.benchmarks.commands import Ran, cifar_grid
-from tests.benchmarks.made_ledger import NUM_EPOCHS, NUM_IMAGES, MadeLedger, make_ledger
+from tests.benchmarks.made_ledger import NUM_SEEDS, MadeLedger, make_ledger
 from tests.benchmarks.rows import Row
 from tests.benchmarks.setting import Setting
 
-SIZES = (3000, 10_000)
+NUM_ARMS = 20
+"""Of a study, as in the catalogue's largest."""
+NUM_STUDIES = (15, 50)
+MANY_ARMS = 100
+"""Of one study, whose pairs are compared."""
 KEPT = ("ledger", "studies")
 """What a report is made from; all else in the folder was made by one."""
 
 
 def measure(setting: Setting) -> list[Row]:
-    """Both sizes; there is nothing to stand beside."""
-    return [row for size in SIZES for row in _measure_size(setting, size)]
+    """Both sizes, and one study with many arms; there is nothing to stand beside."""
+    folder = setting.fresh("made") / "results"
+    rows = [row for number in NUM_STUDIES for row in _measure(setting, make_ledger(folder, number, NUM_ARMS))]
+    shutil.rmtree(folder.parent)  # some gigabytes
+    rows += _measure(setting, make_ledger(folder, 1, MANY_ARMS))
+    return rows
 
 
-def _measure_size(setting: Setting, num_trials: int) -> list[Row]:
-    made = make_ledger(setting.fresh("made") / "results", num_trials)
+def _measure(setting: Setting, made: MadeLedger) -> list[Row]:
+    num_studies, num_arms = len(ResultsFolder(made.root).plans()), len(made.plan.study.arms)
+    num_trials = num_studies * num_arms * NUM_SEEDS
     runs: list[tuple[Ran, Ran, Ran]] = [_report_thrice(made) for _ in setting.each_round()]
-    shutil.rmtree(made.root.parent)  # some gigabytes
-    goals = ("< 45", "< 2,000", "< 5") if num_trials == max(SIZES) else ("", "", "")
-    what = f"{num_trials:,} trials x {NUM_EPOCHS} epochs x {NUM_IMAGES:,} test images"
     first, same, new = zip(*runs, strict=True)
+    goals = ("< 45", "< 2,000", "< 5") if num_studies == max(NUM_STUDIES) else ("", "", "")
+    what = f"{num_trials:,} trials, {num_studies} x {num_arms} arms"
     return [
         *seconds_and_memory("report", what, first, setting, *goals[:2]),
-        *seconds_and_memory("report", f"{num_trials:,} trials, nothing new", same, setting),
-        *seconds_and_memory("report", f"{num_trials:,} trials, one new", new, setting, goals[2]),
+        *seconds_and_memory("report", f"{what}, nothing new", same, setting),
+        *seconds_and_memory("report", f"{what}, one trial new", new, setting, goals[2]),
     ]
 
 

@@ -2,19 +2,22 @@ import json
 import math
 import subprocess
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from cifar_models.config import TRAINING_VERSION, TrainConfig
+from cifar_models.config import TRAINING_VERSION, OptimizerName, TrainConfig
 from cifar_models.data import DataError, Split
-from cifar_models.images import channel_statistics
+from cifar_models.images import DeviceImages, channel_statistics
 from cifar_models.models import build_model
 from cifar_models.records import EpochRecord, TestRecord
-from cifar_models.train import train
+from cifar_models.train import start, train, train_epoch
 
 GOLDEN = Path(__file__).parent / "golden.json"
 
@@ -169,6 +172,53 @@ def test_labels_of_validation_and_test_do_not_touch_training() -> None:
     )  # fmt: skip
     before, after = run(make_config())[0], run(make_config(), shuffled)[0]
     assert [e.train_loss for e in before] == [e.train_loss for e in after]
+
+
+class WaitCounter(TorchDispatchMode):
+    """Counts what would make the processor wait for a GPU: to read a value, or a shape that hangs on values."""
+
+    num_waits = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.num_waits += func.__name__.partition(".")[0] in ("_local_scalar_dense", "nonzero", "masked_select")
+        return func(*args, **kwargs or {})
+
+
+def epoch_of(num_steps: int, device: torch.device, optimizer: str) -> Callable[[], object]:
+    """An epoch in which everything happens that can, but for stochastic depth, which draws on the CPU."""
+    config = make_config(**EVERY_CHANGE | {"optimizer__name": optimizer, "optimizer__l1": 0.1})
+    data = make_split(num_train=16 * num_steps)
+    state = start(config, data, device)
+    images = DeviceImages(data.train_images, data.train_labels, device)
+    return lambda: train_epoch(config, state, images, stream=1)
+
+
+def test_an_epoch_reads_as_few_values_however_many_steps_it_has() -> None:
+    waits = []
+    for num_steps in (1, 4):
+        epoch = epoch_of(num_steps, torch.device("cpu"), "sgd")  # on a CPU others read the number of the step
+        with WaitCounter() as counter:
+            epoch()
+        waits.append(counter.num_waits)
+    assert waits == [2, 2]  # loss and accuracy
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that one could wait for")
+@pytest.mark.parametrize("optimizer", get_args(OptimizerName))
+def test_an_epoch_waits_for_the_gpu_as_often_however_many_steps_it_has(optimizer: str) -> None:
+    waits = []
+    for num_steps in (1, 4):
+        epoch = epoch_of(num_steps, torch.device("cuda"), optimizer)
+        epoch()  # the first loads libraries
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                epoch()
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+        waits.append(sum("synchronizing CUDA operation" in str(warning.message) for warning in caught))
+    assert waits == [2, 2]
 
 
 @pytest.mark.parametrize(("mode", "num_steps"), [("in_place", 3), ("added", 6)])

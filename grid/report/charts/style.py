@@ -5,7 +5,8 @@ picks. Colours of text and grid lines are the page's, so that they follow its li
 
 The script also filters figures, and links them with each other and with the tables. It knows what belongs to an arm by
 these signs: a trace whose `uid` is `arm_uid(arm, part)`; points with `ids`, each an arm's index or `arm:seed`; a heat
-map whose `customdata` holds the arm of each cell. A figure with a row an arm names them in `layout.meta["rows"]`.
+map whose `customdata` holds the arm of each cell. A figure with a row an arm names them in `layout.meta["rows"]`, one
+that shows a single arm at a time those that can be chosen, and their labels, in `layout.meta["choose"]`.
 """
 
 import textwrap
@@ -69,6 +70,7 @@ def make_figure(
     min_width: int = 0,
     rows: Sequence[int] = (),
     row_height: Mapping[str, int] | None = None,
+    choose: Mapping[int, str] | None = None,
 ) -> go.Figure:
     """A figure with a layout for wide pages and one for narrow ones.
 
@@ -79,9 +81,11 @@ def make_figure(
         min_width: Pixels below which the page lets the reader scroll the chart instead of squeezing it.
         rows: The arm of each row, if the chart has a row an arm: the row of y = 0 first.
         row_height: Pixels of a row, `wide` and `narrow`.
+        choose: Label of each arm, if the chart shows one of them at a time: the first before a reader chooses.
     """
     narrow_layout = go.Layout(**_common(), **narrow).to_plotly_json()
     meta = {"narrow": narrow_layout, "min_width": min_width, "rows": list(rows), "row_height": row_height or {}}
+    meta["choose"] = list((choose or {}).items())
     return go.Figure(traces, layout=go.Layout(**_common(), **wide, meta=meta))
 
 

@@ -121,6 +121,7 @@ function copyButton(text, content) {
 
 // ---- charts
 
+let plotly = null; // a promise of plotly.js
 const drawn = new Map(); // figures by the element that holds them
 
 function template() {
@@ -159,11 +160,11 @@ function filterTrace(trace, keep, move) {
 }
 
 /** A figure as filters leave it: its traces, and the layout for this width without the rows that are gone. */
-function filtered({ data, layout: { meta, ...wide } }, limit) {
+function filtered({ data, layout: { meta, ...wide } }, limit, only) {
   const layout = structuredClone(narrow.matches ? meta.narrow : wide);
   const best = shownArms().slice(0, topArms() || undefined);
   const rows = meta.rows.filter((arm) => best.includes(arm)).slice(0, limit);
-  const arms = new Set(meta.rows.length ? rows : best);
+  const arms = new Set(only !== undefined ? [only] : meta.rows.length ? rows : best);
   const before = new Map(meta.rows.map((arm, row) => [arm, row]));
   const after = new Map(rows.map((arm, row) => [arm, row]));
   const move = (arm) => (after.has(arm) ? after.get(arm) - before.get(arm) : 0);
@@ -189,9 +190,11 @@ function filtered({ data, layout: { meta, ...wide } }, limit) {
 
 async function draw(holder) {
   const figure = drawn.get(holder) ?? JSON.parse(document.querySelector(`[data-figure="${holder.id}"]`).textContent);
-  const { traces, layout, hidden } = filtered(figure, holder.dataset.top?.split(",")[Number(narrow.matches)]);
+  const limit = holder.dataset.top?.split(",")[Number(narrow.matches)];
+  const { traces, layout, hidden } = filtered(figure, limit, chosenArm(holder, figure.layout.meta.choose));
   holder.style.minWidth = `${figure.layout.meta.min_width}px`;
   holder.style.minHeight = `${layout.height}px`;
+  if (!drawn.has(holder)) holder.replaceChildren(); // a sketch of the answer, for as long as there is no plotly.js
   await plot(holder, traces, layout);
   if (!drawn.has(holder)) linkChart(holder);
   drawn.set(holder, figure);
@@ -201,6 +204,17 @@ async function draw(holder) {
   if (hidden > 0) holder.parentElement.after(button(`Show ${hidden} more arms`, showAll, { className: "more" }));
 }
 
+/** The arm that a chart of one arm at a time shows, as the reader chose it above; undefined for a chart of all. */
+function chosenArm(holder, arms) {
+  if (!arms.length) return undefined;
+  let select = holder.closest("figure").querySelector("select");
+  if (!select) {
+    select = make("select", { onchange: () => draw(holder) }, ...arms.map(([value, textContent]) => make("option", { value, textContent })));
+    holder.parentElement.before(make("label", {}, "Arm ", select));
+  }
+  return Number(select.value);
+}
+
 function plot(holder, traces, layout) {
   // On a touch screen a drag must scroll the page, not zoom the chart.
   return Plotly.react(holder, traces, { ...layout, template: template(), dragmode: narrow.matches ? false : "zoom" }, {
@@ -208,18 +222,17 @@ function plot(holder, traces, layout) {
     modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"], scrollZoom: false });
 }
 
-const redraw = () => drawn.forEach((_, holder) => draw(holder));
+const seen = new IntersectionObserver((entries) => entries.forEach(({ isIntersecting, target }) => {
+  if (!isIntersecting) return;
+  seen.unobserve(target);
+  draw(target);
+}), { rootMargin: "300px" });
 
-function watchCharts() {
-  const seen = new IntersectionObserver((entries) => entries.forEach(({ isIntersecting, target }) => {
-    if (!isIntersecting) return;
-    seen.unobserve(target);
-    draw(target);
-  }), { rootMargin: "300px" });
-  document.querySelectorAll("main .chart").forEach((holder) => seen.observe(holder));
-}
+const watchCharts = () => document.querySelectorAll("figure .chart").forEach((holder) => seen.observe(holder));
+// What is folded away has no width; it is drawn anew once it is seen.
+const redraw = () => drawn.forEach((_, holder) => { if (holder.checkVisibility()) draw(holder); else seen.observe(holder); });
 
-const noCharts = () => document.querySelectorAll("main .chart").forEach((holder) => {
+const noCharts = () => document.querySelectorAll("figure .chart").forEach((holder) => {
   holder.textContent = "This chart needs the file plotly.min.js, which was written beside this page.";
 });
 
@@ -374,7 +387,7 @@ function showTrial(trial) {
   state.trial = fingerprint;
   writeAddress();
   if (!dialog.open) dialog.showModal();
-  if (window.Plotly && trial.curves.length && trial.curves[0].length) drawTrial(chart, trial); else chart.remove();
+  if (trial.curves[0]?.length) plotly?.then(() => chart.isConnected && drawTrial(chart, trial)); else chart.remove();
 }
 
 /** Train and validation curves of one trial: accuracy on the left, loss on the right. */
@@ -407,17 +420,17 @@ function follow() {
 function startStudy() {
   study = JSON.parse(byId("arms-data").textContent);
   byId("filters").hidden = false;
+  const source = byId("plotly"); // absent where there is no chart
+  plotly = source && new Promise((onload, onerror) => (window.Plotly ? onload() : Object.assign(source, { onload, onerror })));
   readAddress();
   document.querySelectorAll("table.data").forEach((table) => {
     const around = table.closest("details");
     if (around.open || table.id) prepareTable(table); else around.addEventListener("toggle", () => prepareTable(table), { once: true });
   });
-  byId("trial").addEventListener("close", () => { state.trial = ""; writeAddress(); });
+  byId("trial").addEventListener("close", () => { state.trial = ""; writeAddress(); byId("trial").replaceChildren(); });
   addEventListener("hashchange", () => { follow(); if (state.only) byId("trials").scrollIntoView(); });
   follow();
-  const plotly = byId("plotly");
-  if (window.Plotly) watchCharts();
-  else if (plotly) { plotly.onload = watchCharts; plotly.onerror = noCharts; }
+  plotly?.then(watchCharts, noCharts);
   for (const query of [narrow, dark]) query.addEventListener("change", redraw);
 }
 
@@ -426,6 +439,8 @@ addEventListener("DOMContentLoaded", () => {
   byId("theme").onclick = () => setTheme(THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length]);
   byId("theme").textContent = `Theme: ${theme()}`;
   if (byId("arms-data")) startStudy();
+  const soFar = document.querySelector("[data-reload-s]"); // a run is at work; not while someone reads about a trial
+  if (soFar) setInterval(() => document.querySelector("dialog[open]") || location.reload(), soFar.dataset.reloadS * 1000);
 });
 addEventListener("beforeprint", () => { root.dataset.theme = "light"; redraw(); });
 addEventListener("afterprint", () => { root.dataset.theme = theme(); redraw(); });

@@ -45,7 +45,7 @@ def test_a_trial_goes_on_from_its_last_checkpoint_to_the_same_bits(store: Checkp
         epochs.append(record)
         store.save(KEY, state, epochs)
     fresh = start(config, data)
-    kept = store.load(KEY, fresh)
+    kept = store.load(KEY, fresh, 3)
     assert kept == tuple(epochs)  # their times, too
     assert bits([*kept, *train(config, data, state=fresh)]) == whole
 
@@ -53,10 +53,10 @@ def test_a_trial_goes_on_from_its_last_checkpoint_to_the_same_bits(store: Checkp
 def test_without_a_checkpoint_the_state_stays_fresh(store: CheckpointStore) -> None:
     state, epochs = trained(make_config(), 1)
     store.save(KEY, state, epochs)
-    assert store.load(OTHER, state) == ()
+    assert store.load(OTHER, state, 3) == ()
     store.remove(KEY)
     store.remove(KEY)
-    assert store.load(KEY, state) == ()
+    assert store.load(KEY, state, 3) == ()
     assert state.epoch == 1
 
 
@@ -68,7 +68,7 @@ def test_a_worker_with_another_folder_finds_the_checkpoints(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    assert pickle.loads(pickle.dumps(store)).load(KEY, state) == tuple(epochs)
+    assert pickle.loads(pickle.dumps(store)).load(KEY, state, 3) == tuple(epochs)
 
 
 def test_the_probe_leaves_nothing(store: CheckpointStore, tmp_path: Path) -> None:
@@ -86,9 +86,25 @@ def saved(tmp_path: Path, key: str = KEY) -> tuple[CheckpointStore, Path]:
 def assert_starts_anew(store: CheckpointStore) -> None:
     fresh = start(make_config(), make_split())
     before = {name: value.tolist() for name, value in all_tensors(fresh).items()}
-    assert store.load(KEY, fresh) == ()
+    assert store.load(KEY, fresh, 3) == ()
     assert fresh.epoch == 0
     assert {name: value.tolist() for name, value in all_tensors(fresh).items()} == before
+
+
+def test_a_state_after_more_epochs_than_the_trial_has_is_as_good_as_none(tmp_path: Path) -> None:
+    store, fresh = CheckpointStore(str(tmp_path)), start(make_config(), make_split())
+    store.save(KEY, *trained(make_config(), 2))
+    assert (store.num_epochs(KEY), store.num_epochs(OTHER)) == (2, 0)
+    assert store.load(KEY, fresh, max_epochs=1) == ()
+    assert fresh.epoch == 0
+    assert len(store.load(KEY, fresh, max_epochs=2)) == fresh.epoch == 2
+
+
+def test_curves_of_another_length_than_the_state_says_are_as_good_as_none(tmp_path: Path) -> None:
+    store = CheckpointStore(str(tmp_path))
+    state, epochs = trained(make_config(), 2)
+    store.save(KEY, state, epochs[:1])
+    assert_starts_anew(store)
 
 
 def test_a_truncated_checkpoint_is_as_good_as_none(tmp_path: Path) -> None:
@@ -112,7 +128,7 @@ def test_the_checkpoint_of_another_model_is_as_good_as_none(tmp_path: Path) -> N
 def test_curves_that_this_version_does_not_know_are_as_good_as_none(tmp_path: Path) -> None:
     store, path = saved(tmp_path)
     state, _ = trained(make_config(), 1)
-    path.write_bytes(pack_state(state, {"fingerprint": KEY, "epochs": json.dumps([{"epoch": 1, "accuracy": 0.5}])}))
+    path.write_bytes(pack_state(state, {"name": KEY, "epochs": json.dumps([{"epoch": 1, "accuracy": 0.5}])}))
     assert_starts_anew(store)
 
 
@@ -149,7 +165,7 @@ def test_storage_that_can_not_be_used_is_one_line_in_every_step(tmp_path: Path) 
     in_the_way.write_text("")
     store = CheckpointStore(str(in_the_way / "folder"))
     state, epochs = trained(make_config(), 1)
-    steps = (store.check, lambda: store.save(KEY, state, epochs), lambda: store.load(KEY, state))
+    steps = (store.check, lambda: store.save(KEY, state, epochs), lambda: store.load(KEY, state, 3))
     for step in steps:
         with pytest.raises(StorageError, match=r"^checkpoint storage .*Not a directory.*$") as caught:
             step()

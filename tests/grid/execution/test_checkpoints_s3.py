@@ -40,11 +40,11 @@ def test_a_trial_goes_on_from_its_last_checkpoint_to_the_same_bits(url: str) -> 
         store.save(KEY, state, epochs)
     assert stored(url) == [f"checkpoints/{KEY}/state.safetensors"]
     fresh = start(config, data)
-    kept = CheckpointStore(url).load(KEY, fresh)
+    kept = CheckpointStore(url).load(KEY, fresh, 3)
     assert bits([*kept, *train(config, data, state=fresh)]) == whole
     store.remove(KEY)
     assert stored(url) == []
-    assert store.load(KEY, fresh) == ()
+    assert store.load(KEY, fresh, 3) == ()
 
 
 def test_the_probe_passes_and_leaves_nothing(url: str) -> None:

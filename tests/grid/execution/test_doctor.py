@@ -171,7 +171,14 @@ def test_a_full_disk_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_node_without_a_fault_has_nothing_to_mend() -> None:
-    assert [(check.ok, check.mend) for check in check_node(report(), VERSIONS)] == [(True, None)] * 6
+    assert [(check.ok, check.mend) for check in check_node(report(), VERSIONS)] == [(True, None)] * 7
+
+
+def test_a_node_with_a_gpu_is_told_whether_trials_that_share_it_take_turns() -> None:
+    assert by_name(check_node(report(has_mps=True), VERSIONS))["MPS"].seen == "runs"
+    found = by_name(check_node(report(), VERSIONS))["MPS"]
+    assert found.ok and "take turns" in found.seen and "nvidia-cuda-mps-control -d" in found.seen
+    assert "MPS" not in by_name(check_node(report(**HEAD_ONLY), VERSIONS))
 
 
 def test_a_build_for_cuda_is_the_same_version_as_one_without() -> None:

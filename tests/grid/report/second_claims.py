@@ -325,7 +325,9 @@ def _seeds(demand: Demand, alpha: float, chance: float) -> int | None:
     spread, z = np.array(nodes).T
     se = seen.seed_se * spread
     true = seen.mean + se * z
-    for n in range(s + 1, MOST_SEEDS + 1):
+    for n in sorted({round(1.05**k) for k in range(142)}):
+        if not s < n <= MOST_SEEDS:
+            continue
         a2 = np.square(stats.t.isf(alpha, n - 1) * se * math.sqrt(s / n))
         b2 = (stats.norm.isf(alpha) * seen.image_se) ** 2
         wide = np.sqrt(a2 + b2 - min(1, 2 / (n - 1)) * a2 * b2 / (a2 + b2))

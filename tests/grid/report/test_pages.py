@@ -85,7 +85,7 @@ def test_the_index_names_every_study_with_its_answer_and_counts(report: Path) ->
     assert "54 trials ok" in index
     assert "1 reproduced" in index
     assert "4 min 13 s of training · 2 January 2025" in index
-    assert "No answer yet: 6 not run of 6 trials." in index
+    assert "There is no answer: no arm can be judged (6 not run)." in index
     assert read(report, "index").count('<svg class="thumbnail"') == 2
     assert f'href="{Q2}.html"' in read(report, "index")
 

@@ -11,8 +11,11 @@ from urllib.parse import unquote
 import pytest
 
 from grid.execution.resources import Resources
+from grid.records.files import Folder
+from grid.records.ledger import Ledger
+from grid.records.plan import make_plan
 from grid.runs.request import Request
-from tests.grid.constructed import HOSTILE, catalogue_plan
+from tests.grid.constructed import DATA_FINGERPRINT, HOSTILE, catalogue_plan, fill_ledger, small_study
 from tests.grid.constructed_reports import (
     HOSTILE_PAGE,
     NOTHING_RAN,
@@ -25,6 +28,7 @@ from tests.grid.constructed_reports import (
     constructed_report,
     hostile_report,
     kinds_report,
+    written,
 )
 
 pytestmark = pytest.mark.browser
@@ -33,6 +37,8 @@ PICTURES = {Q2: "cells-test", Q7: "cells-test", Q1: "forest", Q3: "accuracy", Q5
 """The chart that shows each study's answer, which has to stand on the first screen."""
 WIDTHS = {1440: 900, 390: 844}
 MAX_WORDS = 700
+PATIENCE_S = 120
+"""How long anything may take: tests run beside others on a machine that has too much to do."""
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +63,7 @@ class Browser:
         self.problems, self.requests = [], []
         viewport = {"width": width, "height": WIDTHS.get(width, 900)}
         page = self.chromium.new_context(viewport=viewport, color_scheme=scheme).new_page()
+        page.set_default_timeout(PATIENCE_S * 1000)
         page.on("console", lambda message: self.problems.append(message.text))
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         page.on("dialog", self._dismiss)
@@ -89,16 +96,16 @@ def browser() -> Iterator[Browser]:
 
 def wait_until(page: Any, expression: str) -> None:
     """Waits for a condition, asked from outside: polled inside, the page's own security policy may refuse it."""
-    for _ in range(200):
+    for _ in range(PATIENCE_S * 20):
         if page.evaluate(expression):
             return
         page.wait_for_timeout(50)
-    pytest.fail(f"not so after ten seconds: {expression}")
+    pytest.fail(f"not so after {PATIENCE_S} s: {expression}")
 
 
 def draw_all(page: Any) -> None:
-    """Looks at every chart, so that it is drawn."""
-    for chart in page.locator("main .chart").all():
+    """Looks at every chart that is not folded away, so that it is drawn."""
+    for chart in page.locator("figure .chart:visible").all():
         chart.scroll_into_view_if_needed()
         chart.locator("svg.main-svg").first.wait_for()
 
@@ -162,13 +169,13 @@ def test_hostile_text_is_shown_as_written_and_nothing_of_it_runs(browser: Browse
 
 def rows(page: Any, table: str = "#arms") -> list[str]:
     """Labels of the rows of a table that are shown."""
-    return page.locator(f"{table} tbody tr:visible th").all_inner_texts()
+    return list(page.locator(f"{table} tbody tr:visible th").all_inner_texts())
 
 
 def shown(page: Any, chart: str) -> list[str]:
     """Labels of the rows of a chart."""
     wait_until(page, f"document.querySelector('#{chart} .main-svg') !== null")
-    return page.evaluate(f"document.getElementById('{chart}')._fullLayout.yaxis.ticktext")
+    return list(page.evaluate(f"document.getElementById('{chart}')._fullLayout.yaxis.ticktext"))
 
 
 def unfold(page: Any, text: str) -> None:
@@ -203,6 +210,21 @@ def test_filters_reach_charts_and_tables_and_stand_in_the_address(browser: Brows
     assert len(rows(page)) == 20
     wait_until(page, "document.getElementById('final')._fullLayout.yaxis.ticktext.length === 20")
     assert "#top=0" in page.url
+    browser.close(page)
+
+
+def test_charts_are_drawn_when_they_come_into_view_and_of_many_arms_the_best(browser: Browser, tmp_path: Path) -> None:
+    study = small_study(tuple(f"arm {index}" for index in range(45)), seeds=(0,))
+    plan, ledger = make_plan(study, DATA_FINGERPRINT), Ledger(Folder(tmp_path).below("ledger"))
+    fill_ledger(plan, ledger)
+    page = browser.open(written([plan], ledger, tmp_path / "pages") / f"{NOTHING_RAN}.html")
+    page.locator("main .chart svg.main-svg").first.wait_for()
+    assert page.locator("#loss svg").count() == 0, "it is below the first screen"
+    assert page.locator("#filters summary").inner_text() == "Filter: all 45 arms, the best 20 in charts"
+    draw_all(page)
+    assert len(shown(page, "final")) == 20
+    unfold(page, "^45 arms")
+    assert len(rows(page)) == 45
     browser.close(page)
 
 

@@ -10,7 +10,7 @@ from grid.runs import so_far
 from grid.runs.so_far import PagesSoFar
 from tests.grid.report.test_pipeline import make_folder
 
-RELOADS = '<meta http-equiv="refresh"'
+RELOADS = "data-reload-s="
 
 
 def test_they_say_so_and_reload_themselves_until_the_run_has_ended(tmp_path: Path) -> None:

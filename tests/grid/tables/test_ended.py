@@ -13,8 +13,9 @@ from grid.errors import UserError
 from grid.records import files
 from grid.records.files import Folder
 from grid.records.ledger import Ledger
-from grid.tables.ended import KEPT, read_ended
+from grid.tables.ended import KEPT, read_ended, tallies
 from grid.tables.schemas import PREDICTIONS
+from grid.tables.tallies import tally
 from tests.grid.records.test_ledger import commit_in_format_1, predictions, record
 
 FIRST, SECOND, THIRD = (f"{digit * 24}" for digit in "abc")
@@ -60,6 +61,18 @@ def test_predictions_keep_each_image_and_read_as_one_table(tmp_path: Path) -> No
         np.testing.assert_array_equal(mine[name].to_numpy(), getattr(test, name).astype(np.float32))
     assert frame.loc[SECOND, "predicted_prob"].isna().all() and frame["true_prob"].notna().all()
     assert ds.dataset(tmp_path / "predictions").schema.equals(PREDICTIONS)
+
+
+def test_the_answers_of_a_trial_are_counted_once(tmp_path: Path) -> None:
+    ledger, test = Ledger(Folder(tmp_path).below("ledger")), predictions()
+    ledger.commit(record(FIRST), test)
+    commit_in_format_1(ledger, SECOND)
+    expected = tally(test.label, test.predicted, test.predicted_prob)
+    for _ in range(2):  # from the ledger, and from what was kept
+        found = tallies(read(tmp_path, FIRST, SECOND)[0])
+        assert found[FIRST].confusion.tolist() == found[SECOND].confusion.tolist() == expected.confusion.tolist()
+        assert expected.bins is not None and found[FIRST].bins is not None and found[SECOND].bins is None
+        np.testing.assert_array_equal(found[FIRST].bins, expected.bins)
 
 
 def test_without_any_trial_there_is_a_table_without_rows(tmp_path: Path) -> None:

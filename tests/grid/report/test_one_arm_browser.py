@@ -1,0 +1,34 @@
+"""The charts of one arm at a time, as a reader uses them in a real browser."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.grid.constructed_reports import Q3, constructed_report
+from tests.grid.report.test_pages_browser import Browser, browser, draw_all, wait_until
+
+__all__ = ["browser"]  # the fixture
+pytestmark = pytest.mark.browser
+
+
+def test_the_arm_is_chosen_by_the_keyboard_and_a_filter_reaches_what_is_folded(
+    browser: Browser,
+    tmp_path: Path,
+) -> None:
+    page = browser.open(constructed_report(tmp_path) / f"{Q3}.html")
+    page.get_by_text("More charts").click()
+    draw_all(page)
+    of_arm = "document.querySelector('#confusion').data.map(trace => trace.uid).join()"
+    before = page.evaluate(of_arm)
+    assert before.count("arm") == 2, "one arm: its cells and its classes"
+    select = page.locator("figure:has(#confusion) select")
+    select.focus()
+    page.keyboard.press("ArrowDown")
+    wait_until(page, f"{of_arm} !== '{before}'")
+    width = page.evaluate("document.querySelector('#disagreement .main-svg').clientWidth")
+    page.get_by_text("More charts").click()
+    page.evaluate("location.hash = 'top=1'")
+    page.get_by_text("More charts").click()
+    draw_all(page)
+    assert page.evaluate("document.querySelector('#disagreement .main-svg').clientWidth") == width
+    browser.close(page)

@@ -26,10 +26,12 @@ from grid.records.plan import StudyPlan
 from grid.records.signed import read_signed, write_signed
 from grid.report.answers import Card
 from grid.report.pages import study_files
+from grid.report.verdict_tables import COMPARISONS, VERDICTS
+from grid.tables.schemas import TRIALS
 
 KEPT = ".report/studies"
-TABLES = ("trials", "verdicts", "comparisons")
-"""Tables that have rows of each study."""
+TABLES = {"trials": TRIALS, "verdicts": VERDICTS, "comparisons": COMPARISONS}
+"""Tables that have rows of each study, with their schemas."""
 
 
 class KeptStudies:
@@ -110,7 +112,8 @@ def _table(files: Folder, name: str, digest: str | None) -> pa.Table | None:
         content = files.read(f"{name}.parquet", 2**30)
     except OSError:
         return None
-    return pq.read_table(pa.BufferReader(content)) if hashlib.sha256(content).hexdigest() == digest else None
+    same = hashlib.sha256(content).hexdigest() == digest
+    return pq.read_table(pa.BufferReader(content)).cast(TABLES[name]) if same else None
 
 
 def _digest(files: Folder, name: str) -> str | None:

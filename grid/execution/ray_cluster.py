@@ -16,7 +16,6 @@ from typing import Any
 import ray
 import yaml
 from ray._private.services import get_ray_address_from_environment
-from ray.exceptions import RayError
 
 from cifar_models.environment import WORKER_ENVIRONMENT
 from grid.errors import UserError
@@ -147,7 +146,7 @@ def _connect(address: str | None) -> None:
             )
     except SystemExit:
         raise KeyboardInterrupt from None
-    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+    except Exception as error:  # also a plain Exception, where its processes do not come up in time
         raise UserError(_explain(error, address)) from error
     finally:
         if threading.current_thread() is threading.main_thread():

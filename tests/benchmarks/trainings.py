@@ -22,7 +22,7 @@ from tests.grid.analysis.simulated import find_better
 
 KEPT = Path(__file__).parent.parent / "grid" / "analysis" / "trainings.parquet"
 """Columns: `arm`, `seed`, `val_acc`, `right` (one bit an image, in the order of the test set), `num_images`."""
-NUM_SUBSETS = 100
+NUM_SUBSETS = 60
 MIN_GAP = 0.03
 """Pairs that differ by more, by all seeds, are to be found."""
 
@@ -35,7 +35,7 @@ Find = Callable[[Sequence[npt.NDArray[np.bool_]]], npt.NDArray[np.int8]]
 def keep(results: Path, target: Path = KEPT) -> None:
     """Makes the kept table from a results folder."""
     trials = pd.read_parquet(results / "trials.parquet").query("status == 'ok'")
-    predictions = pd.read_parquet(results / "predictions.parquet").sort_values("image")
+    predictions = pd.read_parquet(results / "predictions").sort_values("image")
     right = predictions["label"] == predictions["predicted"]
     packed = right.groupby(predictions["fingerprint"]).agg(lambda answers: np.packbits(answers).tobytes())
     table = trials[["arm_label", "seed", "val_acc", "fingerprint"]].rename(columns={"arm_label": "arm"})

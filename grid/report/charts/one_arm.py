@@ -8,9 +8,10 @@ import plotly.graph_objects as go
 from cifar_models.data.cifar import CIFAR10, CIFAR100
 from grid.analysis.study_result import StudyResult
 from grid.analysis.summaries import ranking
-from grid.analysis.tallies import CONFIDENCE, IMAGES, NUM_BINS, RIGHT, Tally, together
+from grid.analysis.tallies import together
 from grid.formats import cut, number, percent, plural
 from grid.report.charts.style import NEUTRAL, QUALITATIVE, arm_uid, make_figure, note, plain, translucent
+from grid.tables.tallies import CONFIDENCE, IMAGES, NUM_BINS, RIGHT, Tally
 
 CLASSES = {"cifar10": CIFAR10.classes, "cifar100": CIFAR100.classes}
 """Names of classes that are the same wherever the data came from; of others, only their numbers are stored."""

@@ -228,11 +228,11 @@ const seen = new IntersectionObserver((entries) => entries.forEach(({ isIntersec
   draw(target);
 }), { rootMargin: "300px" });
 
-const watchCharts = () => document.querySelectorAll("main .chart").forEach((holder) => seen.observe(holder));
+const watchCharts = () => document.querySelectorAll("figure .chart").forEach((holder) => seen.observe(holder));
 // What is folded away has no width; it is drawn anew once it is seen.
 const redraw = () => drawn.forEach((_, holder) => { if (holder.checkVisibility()) draw(holder); else seen.observe(holder); });
 
-const noCharts = () => document.querySelectorAll("main .chart").forEach((holder) => {
+const noCharts = () => document.querySelectorAll("figure .chart").forEach((holder) => {
   holder.textContent = "This chart needs the file plotly.min.js, which was written beside this page.";
 });
 

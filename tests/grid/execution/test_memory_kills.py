@@ -11,7 +11,7 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from grid.execution import launch, memory_kills
+from grid.execution import lost_trials, memory_kills
 from grid.execution.lost_trials import explain_loss
 from grid.execution.memory_kills import COUNT, MemoryKills, read_counter
 from grid.execution.ray_cluster import ray_cluster
@@ -68,7 +68,7 @@ def kills(count: int, counter: str = "/proc/vmstat") -> MemoryKills:
 def test_how_a_trial_was_lost_is_told_from_what_ray_says_and_the_kernel_counts(
     monkeypatch: pytest.MonkeyPatch, error: str, risen: bool, status: str, reason: str
 ) -> None:
-    monkeypatch.setattr(launch, "have_risen", lambda before: risen)
+    monkeypatch.setattr(lost_trials, "have_risen", lambda before: risen)
     found, line = explain_loss(error, kills(3))
     assert found == status and line.startswith(reason) and "\n" not in line
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from grid.analysis.study_result import StudyResult, study_results
-from grid.analysis.tallies import tally
 from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.report.charts.budgets import early_ranking, early_words
@@ -18,6 +17,7 @@ from grid.report.charts.style import plain
 from grid.report.charts.trade_off import front_words, trade_off
 from grid.report.page_charts import CHARTS, make_charts
 from grid.tables.tables import make_tables
+from grid.tables.tallies import tally
 from tests.grid.constructed import HOSTILE, catalogue_plan, drawn, fill_ledger, texts_of
 
 DRAWN = (parallel, trade_off, early_ranking, disagreement, confusion, reliability)
@@ -46,7 +46,7 @@ def test_lines_cross_each_axis_at_their_value_and_end_at_their_accuracy(q1: Stud
     assert len(found) == 17 and len(ticks) == len(q1.study.axes) + 1
     ends = {line.arm: line.heights[-1] for line in found}
     assert min(ends.values()) == 0 and max(ends.values()) == 1
-    assert ends[int(accuracy.idxmax())] == 1
+    assert ends[int(str(accuracy.idxmax()))] == 1
     best = drawn(parallel(q1)).data[-1]
     assert best.uid == f"arm{q1.conclusion.best}-line" and best.line.width > 2, "told apart without its colour"
 
@@ -61,7 +61,7 @@ def test_the_front_is_drawn_over_each_cost_that_differs(q1: StudyResult) -> None
     assert len(others.ids) + len(front.ids) == 17
     assert list(front.x) == sorted(front.x) and list(front.y) == sorted(front.y)
     assert trade_off(changed(q1, summaries=cheap.assign(num_parameters=1000))) is None
-    assert q1.study.arms[int(q1.summaries["test_acc_mean"].idxmax())].label in front_words(q1)
+    assert q1.study.arms[int(str(q1.summaries["test_acc_mean"].idxmax()))].label in front_words(q1)
 
 
 def test_classes_of_each_arm_add_up_to_all_its_answers(q1: StudyResult) -> None:

@@ -105,7 +105,7 @@ def wait_until(page: Any, expression: str) -> None:
 
 def draw_all(page: Any) -> None:
     """Looks at every chart that is not folded away, so that it is drawn."""
-    for chart in page.locator("main .chart:visible").all():
+    for chart in page.locator("figure .chart:visible").all():
         chart.scroll_into_view_if_needed()
         chart.locator("svg.main-svg").first.wait_for()
 

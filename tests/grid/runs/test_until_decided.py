@@ -34,7 +34,7 @@ claims:
     better: {arm: {optimizer.lr: 0.02}, than: {optimizer.lr: 0.01}}
 """
 FAR, LOW, HIGH = 0.001, 0.01, 0.02
-MEAN = {FAR: 0.3, LOW: 0.8, HIGH: 0.83}
+MEAN = {FAR: 0.1, LOW: 0.8, HIGH: 0.83}
 SWING = {FAR: 0.01, LOW: -0.04, HIGH: 0.04}
 """By how much seeds are better and worse in turns; where one of the better arms is lucky the other one is not."""
 

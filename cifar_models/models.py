@@ -37,13 +37,12 @@ class Dropout(nn.Module):
         num_kept = max(round((1 - self.p) * DRAW_LEVELS), 1)
         if not self.training or num_kept == DRAW_LEVELS:
             return x
-        draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-        # in memory as the input, in whose order the multiplication then goes
-        draw = draws.view(torch.int16).as_strided(x.shape, torch.empty_like(x).stride())
+        draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
         # Steps over 16-bit integers are vectorised; a comparison, and what is done with its result, is not.
         threshold = num_kept - DRAW_LEVELS // 2
-        dropped = draw.clamp_(threshold - 1, threshold).sub_(threshold)  # -1 is kept, 0 is dropped
-        return (x * dropped.to(x.dtype)).mul_(-DRAW_LEVELS / num_kept)
+        dropped = draws.clamp_(threshold - 1, threshold).sub_(threshold).to(x.dtype)  # -1 is kept, 0 is dropped
+        # in memory as the input, in whose order the multiplication then goes
+        return (x * dropped.as_strided(x.shape, torch.empty_like(x).stride())).mul_(-DRAW_LEVELS / num_kept)
 
 
 class Block(nn.Module):

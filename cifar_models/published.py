@@ -117,7 +117,7 @@ def build_published(
     return PublishedNetwork(network, config)
 
 
-def input_statistics(config: ModelConfig, device: torch.device | None = None) -> tuple[Tensor, Tensor] | None:
+def input_statistics(config: ModelConfig) -> tuple[Tensor, Tensor] | None:
     """Mean and standard deviation that images must be normalised with, as two `(3,) float32` in 0 to 255.
 
     Published weights expect those that they were trained with. None where the training images' own will do.
@@ -125,7 +125,7 @@ def input_statistics(config: ModelConfig, device: torch.device | None = None) ->
     if not isinstance(config, PublishedConfig) or config.weights == "none":
         return None
     family = FAMILIES[config.architecture]
-    return torch.tensor(family.mean_C, device=device), torch.tensor(family.std_C, device=device)
+    return torch.tensor(family.mean_C), torch.tensor(family.std_C)
 
 
 def _torchvision() -> Any:

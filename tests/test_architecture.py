@@ -85,6 +85,8 @@ TOUCHES_FILES = {
 OTHER_FILES = {
     "records/files.py": "the one way to what is below a results folder",
     "records/predictions.py": "reads an archive that is in memory",
+    "records/signed.py": "keeps the user's key in the user's cache folder",
+    "report/kept.py": "hashes the source of this package",
     "records/manifest.py": "reads requirements.lock of the source tree",
     "records/holder.py": "reads /proc",
     "records/lock.py": "removes a results folder that it made and that is empty",

@@ -25,7 +25,7 @@ from grid.questions.claims import KINDS, Claim
 from grid.questions.measures import CURVES, MEASURES, CurveName, FinalName
 from grid.records.ledger import TrialRecord
 from grid.records.status import STATUSES, Status
-from grid.tables.tables import EPOCHS, TRIALS
+from grid.tables.schemas import EPOCHS, TRIALS
 
 
 @pytest.mark.parametrize(

@@ -98,14 +98,21 @@ def keep(fingerprint: str, contents: Contents) -> None:
             raise
 
 
-def _path(fingerprint: str) -> Path | None:
-    """The file of some data, on this version of what decodes; None if nothing is to be kept."""
+def cache_folder() -> Path | None:
+    """The user's cache folder, which may not be there yet; None if nothing is to be kept."""
     chosen = os.environ.get("CIFAR_GRID_CACHE", "")
     if chosen == "off":
         return None
+    return Path(chosen) if chosen else platformdirs.user_cache_path("cifar-grid")
+
+
+def _path(fingerprint: str) -> Path | None:
+    """The file of some data, on this version of what decodes; None if nothing is to be kept."""
+    folder = cache_folder()
+    if folder is None:
+        return None
     decoders = [f"{name} {features.version(name)}" for name in ("jpg", "libjpeg_turbo", "zlib", "webp", "libtiff")]
     known = json.dumps([FORMAT, fingerprint, pillow_version, decoders])
-    folder = Path(chosen) if chosen else platformdirs.user_cache_path("cifar-grid")
     return folder / f"{hashlib.sha256(known.encode()).hexdigest()[:32]}.images"
 
 

@@ -7,12 +7,11 @@ flatter it. Seeds that are missing for another reason (an error, an interruption
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from grid.analysis.inference import Effect, crossed_effect, seed_effect
 from grid.analysis.moderation import Moderation, moderate
@@ -27,19 +26,6 @@ RightAnswers = Mapping[str, npt.NDArray[np.bool_]]
 
 CURVE_STEPS = 50
 """Levels of a curve at which two arms' epochs are compared."""
-
-
-def right_answers(predictions: pa.Table) -> dict[str, npt.NDArray[np.bool_]]:
-    """Reads `predictions.parquet`: which images each trial is right about, in the order of `image`."""
-    if not predictions.num_rows:
-        return {}
-    keys = predictions["fingerprint"].combine_chunks().dictionary_encode()
-    trial, image = keys.indices.to_numpy(), predictions["image"].to_numpy()
-    right = pc.equal(predictions["label"], predictions["predicted"]).to_numpy()
-    order = np.lexsort((image, trial))
-    ends = np.cumsum(np.bincount(trial, minlength=len(keys.dictionary)))
-    parts = np.split(right[order], ends[:-1])
-    return dict(zip(keys.dictionary.to_pylist(), parts, strict=True))
 
 
 @dataclass(frozen=True)
@@ -57,6 +43,11 @@ class ArmEvidence:
     planned: tuple[int, ...]
     why_not: str | None
     diverged: bool = False
+
+    @cached_property
+    def fingerprints(self) -> dict[int, str]:
+        """The fingerprint of each ok trial, by seed; asked for every pair of arms, where pandas takes its time."""
+        return {int(str(seed)): str(key) for seed, key in self.trials["fingerprint"].items()}
 
 
 @dataclass(frozen=True)
@@ -103,13 +94,13 @@ class Evidence:
 
     def seeds(self, *arms: int) -> list[int]:
         """The seeds that all of some arms have, as far as this look goes."""
-        limit = [self._visible(arm) for arm in arms]
+        limit = [self._visible[arm] for arm in arms]
         return [seed for seed in limit[0] if all(seed in other for other in limit[1:])]
 
     def fingerprints(self, *arms: int) -> list[str]:
         """The trials of these arms with the seeds that all of them have."""
         shared = self.seeds(*arms)
-        return [str(self.arms[arm].trials.loc[seed, "fingerprint"]) for arm in arms for seed in shared]
+        return [self.arms[arm].fingerprints[seed] for arm in arms for seed in shared]
 
     def difference(self, first: int, second: int) -> Effect | None:
         """How much test accuracy `first` is above `second`, paired by seed and by image; None without a shared seed."""
@@ -126,16 +117,34 @@ class Evidence:
         None where an arm has too few seeds for that, or the study too few arms. Arms that predict the same for every
         image, on every seed, are no two arms: they have no variance to speak of.
         """
+        if (first, second) not in self._moderated:
+            self._moderated[first, second] = self._moderate(first, second)
+        return self._moderated[first, second]
+
+    def moderation(self) -> Moderation | None:
+        """The seed variances of all arms that can be compared; None if they are too few."""
+        return self._moderation
+
+    def _moderate(self, first: int, second: int) -> Effect | None:
         moderation = self.moderation()
         if moderation is None or not {first, second} <= moderation.arms.keys():
             return None
         seeds = self.seeds(first), self.seeds(second)
-        if seeds[0] == seeds[1] and np.array_equal(self.answers(first, seeds[0]), self.answers(second, seeds[1])):
+        alike = np.array_equal(moderation.arms[first].by_image, moderation.arms[second].by_image)
+        if (
+            alike
+            and seeds[0] == seeds[1]
+            and np.array_equal(self.answers(first, seeds[0]), self.answers(second, seeds[1]))
+        ):
             return None
         return moderation.difference(first, second)
 
-    def moderation(self) -> Moderation | None:
-        """The seed variances of all arms that can be compared; None if they are too few."""
+    @cached_property
+    def _moderated(self) -> dict[tuple[int, int], Effect | None]:
+        return {}
+
+    @cached_property
+    def _moderation(self) -> Moderation | None:
         contest = self.contest()
         seeds = [self.seeds(arm) for arm in contest]
         key = tuple((arm, *of) for arm, of in zip(contest, seeds, strict=True))
@@ -147,7 +156,7 @@ class Evidence:
 
     def answers(self, arm: int, seeds: Sequence[int]) -> npt.NDArray[np.bool_]:
         """Right answers of an arm, `(S, N)`."""
-        return np.stack([self.right[str(self.arms[arm].trials.loc[seed, "fingerprint"])] for seed in seeds])
+        return np.stack([self.right[self.arms[arm].fingerprints[seed]] for seed in seeds])
 
     def measure(self, arm: int, name: str, over: str = "seeds") -> Effect:
         """A final measure of an arm: over `seeds` on these very images, or test accuracy over `images` or `both`."""
@@ -174,12 +183,17 @@ class Evidence:
         pairs = [self._curves(first, second, seed, curve) for seed in self.seeds(first, second)]
         return seed_effect([roughness(a) - roughness(b) for a, b in pairs]) if pairs else None
 
-    def _visible(self, arm: int) -> list[int]:
-        given = self.arms[arm].planned[: None if self.num_seeds is None else self.num_seeds[arm]]
-        return [seed for seed in given if seed in self.arms[arm].trials.index]
+    @cached_property
+    def _visible(self) -> list[list[int]]:
+        """For each arm, the seeds that are ok, as far as this look goes."""
+        limits = self.num_seeds or [None] * len(self.arms)
+        return [
+            [seed for seed in of.planned[:limit] if seed in of.fingerprints]
+            for of, limit in zip(self.arms, limits, strict=True)
+        ]
 
     def _curves(self, first: int, second: int, seed: int, curve: str) -> tuple[npt.NDArray[np.float64], ...]:
-        keys = (str(self.arms[arm].trials.loc[seed, "fingerprint"]) for arm in (first, second))
+        keys = (self.arms[arm].fingerprints[seed] for arm in (first, second))
         return tuple(
             self.epochs[key].sort_values("epoch")[curve].to_numpy(dtype=float) * (-1 if MEASURES[curve].is_loss else 1)
             for key in keys

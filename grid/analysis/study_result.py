@@ -1,6 +1,6 @@
 """All that is known of a study, made once from the tables and handed to pages, charts, tables and the terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,14 +8,16 @@ import pandas as pd
 import pyarrow as pa
 
 from grid.analysis.conclusion import Conclusion, conclude
-from grid.analysis.evidence import gather, right_answers
+from grid.analysis.evidence import gather
 from grid.analysis.family import Looks
 from grid.analysis.sensitivity import Sensitivity, axis_shares
 from grid.analysis.summaries import arm_summaries, trials_of
-from grid.analysis.tallies import Tally, arm_tallies, tallies
+from grid.analysis.tallies import arm_tallies
 from grid.analysis.verdicts import judge_study
 from grid.questions.study import Study
 from grid.records.plan import StudyPlan
+from grid.tables.ended import right_answers, tallies
+from grid.tables.tallies import Tally
 
 
 @dataclass(frozen=True)
@@ -66,17 +68,18 @@ def looks_of(plan: StudyPlan) -> Looks:
     return Looks(plan.shown, by_hand=True) if len(plan.shown) > 1 else Looks()
 
 
-def seeds_ended(plan: StudyPlan, trials: pd.DataFrame) -> tuple[int, ...]:
+def seeds_ended(plan: StudyPlan, ended: Collection[str]) -> tuple[int, ...]:
     """How many of each arm's seeds at full budget have ended, up to the first that has not.
 
     Args:
         plan: The study.
-        trials: Rows of `trials.parquet`.
+        ended: Fingerprints of the trials that have.
     """
-    mine = trials_of(trials, plan.study)
-    full = mine[mine["stage"] == "full"]
-    ended = {arm: (rows["status"] != "not_run").cumprod().sum() for arm, rows in full.groupby("arm")}
-    return tuple(int(ended.get(arm, 0)) for arm in range(len(plan.study.arms)))
+    states: dict[int, list[bool]] = {arm: [] for arm in range(len(plan.study.arms))}
+    for trial in plan.trials:
+        if trial.stage == "full":
+            states[trial.arm].append(trial.fingerprint in ended)
+    return tuple([*of, False].index(False) for of in states.values())
 
 
 def study_results(plans: Sequence[StudyPlan], tables: Mapping[str, pa.Table]) -> list[StudyResult]:
@@ -84,10 +87,10 @@ def study_results(plans: Sequence[StudyPlan], tables: Mapping[str, pa.Table]) ->
 
     Args:
         plans: The studies.
-        tables: `trials`, `epochs` and `predictions`, as `grid.tables.tables` makes them; rows of others do no harm.
+        tables: `trials`, `epochs` and `ended`, as `grid.tables.tables` makes them; rows of others do no harm.
     """
     trials, epochs = (tables[name].to_pandas() for name in ("trials", "epochs"))
-    right, answers = right_answers(tables["predictions"]), tallies(tables["predictions"])
+    right, answers = right_answers(tables["ended"]), tallies(tables["ended"])
     results = []
     for plan in plans:
         study, mine = plan.study, trials_of(trials, plan.study)

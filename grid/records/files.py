@@ -28,6 +28,9 @@ UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.tmp")
 STALE_S = 3600.0
 """Seconds after which what was never finished being written never will be."""
 
+SETTLING_NS = 2 * 10**9
+"""After a change, the time in which a further one may leave the same times, on a file system with coarse ones."""
+
 LINK = "is a link, and nothing is followed through one; put the folder or file itself there"
 
 READ_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -91,6 +94,18 @@ class Folder:
         with contextlib.suppress(FileNotFoundError), self._opened() as folder:
             return sorted(os.listdir(folder))
         return []
+
+    def stamps(self, *, settled: bool = False) -> dict[str, str]:
+        """Returns, for each entry, what differs after every change of it: the system sets the time of a change.
+
+        Args:
+            settled: Whether nobody changes anything there in this moment. Else what has just changed has another stamp
+                at every call, since a further change might leave it the same times.
+        """
+        with contextlib.suppress(FileNotFoundError), self._opened() as folder:
+            entries = {name: os.stat(name, dir_fd=folder, follow_symlinks=False) for name in os.listdir(folder)}
+            return {name: _stamp(status, settled) for name, status in entries.items()}
+        return {}
 
     def read(self, name: str, max_bytes: int = MAX_BYTES) -> bytes:
         """Returns the content of a file.
@@ -222,6 +237,13 @@ class Folder:
             yield folder
         finally:
             os.close(folder)
+
+
+def _stamp(status: os.stat_result, settled: bool) -> str:
+    """What `Folder.stamps` says of an entry."""
+    age_ns = time.time_ns() - max(status.st_ctime_ns, status.st_mtime_ns)
+    mark = "" if settled or age_ns > SETTLING_NS else time.monotonic_ns()
+    return f"{status.st_mode}.{status.st_ino}.{status.st_size}.{status.st_mtime_ns}.{status.st_ctime_ns}.{mark}"
 
 
 def _parts(name: str) -> list[str]:

@@ -9,6 +9,7 @@ It is the only truth about what was trained. This class owns every path and file
 
 import contextlib
 import hashlib
+import json
 import re
 import uuid
 from collections.abc import Iterable
@@ -24,6 +25,7 @@ from grid.records.damage import DamagedTrial, DamageError, find_foreign, set_asi
 from grid.records.files import Folder
 from grid.records.fingerprint import Fingerprint
 from grid.records.predictions import Arrays, pack_predictions, unpack_predictions
+from grid.records.signed import read_signed, write_signed
 from grid.records.status import SETTLED, Status
 
 TRIAL = "trial.json"
@@ -31,6 +33,8 @@ PREDICTIONS = "predictions.npz"
 WEIGHTS = "weights.safetensors"
 STAGING = ".staging"
 """Folder in the ledger where trials are written before they get their name."""
+WHOLE = ".whole"
+"""The trials that were found undamaged, each with its stamp: as long as that is the same they are not read again."""
 
 PART = re.compile("[0-9a-f]{2}")
 """Names of the folders that hold trials: the first two digits of their keys."""
@@ -185,7 +189,7 @@ class Ledger:
             UserError: The trial is damaged.
         """
         try:
-            return self._read_whole(fingerprint)[1]
+            return self.read_whole(fingerprint)[2]
         except DamageError as problem:
             raise UserError(
                 f"trial {fingerprint}: {problem}; run its question again, which trains it anew"
@@ -209,13 +213,32 @@ class Ledger:
                 f"{error.filename}: can't be read ({error.strerror}); make it readable or move it away"
             ) from error
         damaged = [set_aside(self.files, name, problem) for name, problem in foreign]
+        known = json.loads(read_signed(self.files, WHOLE) or "{}")
+        whole = {}
         for fingerprint in dict.fromkeys(fingerprints):
             try:
-                if self.files.kind(_name(fingerprint)):
-                    self._read_whole(fingerprint)
+                if (stamp := self.stamp(fingerprint)) is None:
+                    continue
+                if known.get(fingerprint) != stamp:
+                    self.read_whole(fingerprint)
+                whole[fingerprint] = stamp
             except (DamageError, OSError) as problem:
                 damaged.append(set_aside(self.files, _name(fingerprint), str(problem)))
+        if not whole.items() <= known.items():
+            write_signed(self.files, WHOLE, json.dumps(known | whole).encode())
         return damaged
+
+    def stamp(self, fingerprint: str) -> str | None:
+        """What differs after every change of a trial's record and predictions; None if the trial is not there.
+
+        Raises:
+            OSError: Its folder is none, or can't be read.
+        """
+        name = _name(fingerprint)
+        if not (found := self.files.below(name).stamps()) and not self.files.kind(name):
+            return None
+        stamp = " ".join(found.get(file, "-") for file in (TRIAL, PREDICTIONS))
+        return hashlib.sha256(stamp.encode()).hexdigest()[:32]
 
     def prepare(self) -> None:
         """Makes the ledger's folder ready for writing and clears what a killed run left half-written.
@@ -242,24 +265,25 @@ class Ledger:
         """Names of the folders that hold trials: the first two digits of their keys."""
         return [name for name in self.files.names() if PART.fullmatch(name) and self.files.kind(name) == "folder"]
 
-    def _read_whole(self, fingerprint: str) -> tuple[TrialRecord, Arrays]:
-        """A trial and its predictions, none unless it is `ok`.
+    def read_whole(self, fingerprint: str) -> tuple[TrialRecord, str, Arrays]:
+        """A trial, the SHA-256 of its record, and its predictions, none unless it is `ok`.
 
         Raises:
             DamageError: It is not there, or something is wrong with it.
         """
         name = TRIAL
         try:
-            record = TrialRecord.model_validate_json(self.files.read(_name(fingerprint, TRIAL)))
+            content = self.files.read(_name(fingerprint, TRIAL))
+            record, digest = TrialRecord.model_validate_json(content), _sha256(content)
             if record.fingerprint != fingerprint:
                 raise DamageError(f"{TRIAL} belongs to {record.fingerprint}")
             if record.status != "ok":
-                return record, {}
+                return record, digest, {}
             name = PREDICTIONS
             packed = self.files.read(_name(fingerprint, PREDICTIONS))
             if _sha256(packed) != record.predictions_sha256:
                 raise DamageError(f"{PREDICTIONS} is not the file that was written")
-            return record, unpack_predictions(packed, record.format)
+            return record, digest, unpack_predictions(packed, record.format)
         except OSError as error:
             raise DamageError(f"{Path(error.filename or name).name}: {error.strerror}") from error
         except ValidationError as error:

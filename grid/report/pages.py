@@ -1,6 +1,6 @@
 """The report as files: a page a study, an index, a page on how to read them, and what they share; all offline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from grid.analysis.study_result import StudyResult
 from grid.questions.question import catalogue
 from grid.questions.study import Study
 from grid.records.files import Folder
+from grid.report.answers import Card, verdict_counts
 from grid.report.glossary import HOW_TO_READ, linked, term
-from grid.report.page_content import Picture, StudyPage, make_page
+from grid.report.page_content import Picture, make_page
 from grid.report.samples import find_samples
 from grid.tables.fit import rules, window_in_words
 
@@ -33,38 +34,57 @@ SECURITY_POLICY = "; ".join(
 """Nothing is loaded but what lies beside the page, and no script that stands in it runs."""
 
 
-def write_report(
-    results: Sequence[StudyResult],
-    folder: Folder,
-    claims_histories: Mapping[str, str] | None = None,
-    *,
-    so_far: bool = False,
-) -> Path:
-    """Writes `<study>.html` for every study, the index, and what they share; each file whole or not at all.
+def write_report(results: Iterable[StudyResult], folder: Folder) -> Path:
+    """Writes the whole report: a page for every study, the index, and what they share; returns the path of the index.
 
     Args:
         results: What the studies found.
         folder: Where the files go; made if it is not there.
-        claims_histories: Whether the claims of a study were written before its first trial, by its name.
+    """
+    return write_index([write_study(result, folder) for result in results], folder)
+
+
+def write_study(result: StudyResult, folder: Folder, history: str = "", *, so_far: bool = False) -> Card:
+    """Writes the files of a study, each whole or not at all.
+
+    Args:
+        result: What it found.
+        folder: Where the files go.
+        history: Whether its claims were written before its first trial.
         so_far: Whether a run is still at work there.
 
     Returns:
-        Path of `index.html`.
+        What the index says of it.
     """
-    histories = claims_histories or {}
-    pages = [
-        make_page(result, _pictures(result.study, folder), histories.get(result.study.name, "")) for result in results
-    ]
-    environment = _environment()
-    environment.globals["so_far"] = so_far
+    page = make_page(
+        result, [Picture(", ".join(s.labels), s.file) for s in find_samples(result.study, folder)], history
+    )
+    html, script = study_files(result.study)
+    folder.write(script, page.trials_script.encode())
+    _write(_environment(so_far), folder, html, "study.html.j2", page=page)
+    return Card(
+        study=page.study,
+        answer=page.answer,
+        claims=tuple(verdict_counts(result)),
+        counts=tuple(page.counts),
+        in_short=tuple(page.in_short),
+        thumbnail=page.thumbnail,
+    )
+
+
+def study_files(study: Study) -> tuple[str, str]:
+    """Names of the page of a study and of the script beside it."""
+    return f"{study.name}.html", f"{study.name}.trials.js"
+
+
+def write_index(cards: Sequence[Card], folder: Folder, *, so_far: bool = False) -> Path:
+    """Writes the index and what all pages share; returns the path of the index."""
+    environment = _environment(so_far)
     folder.write(PLOTLY, get_plotlyjs().encode())
     for name in (SCRIPT, STYLE):
         folder.write(name, (TEMPLATES / name).read_bytes())
     _write(environment, folder, HOW_TO_READ, fit_rules=rules(), fit_window=window_in_words())
-    for page in pages:
-        folder.write(f"{page.study.name}.trials.js", page.trials_script.encode())
-        _write(environment, folder, f"{page.study.name}.html", "study.html.j2", page=page)
-    _write(environment, folder, INDEX, groups=_by_question(pages), num_studies=len(pages))
+    _write(environment, folder, INDEX, groups=_by_question(cards), num_studies=len(cards))
     return folder.path / INDEX
 
 
@@ -72,7 +92,7 @@ def _write(environment: Environment, folder: Folder, name: str, template: str = 
     folder.write(name, environment.get_template(template or f"{name}.j2").render(values).encode())
 
 
-def _by_question(pages: Sequence[StudyPage]) -> list[tuple[str, list[StudyPage]]]:
+def _by_question(pages: Sequence[Card]) -> list[tuple[str, list[Card]]]:
     """The studies of each question, those of the catalogue first, in its order."""
     known = catalogue()
     names = list(dict.fromkeys([*known, *(page.study.question for page in pages)]))
@@ -80,11 +100,7 @@ def _by_question(pages: Sequence[StudyPage]) -> list[tuple[str, list[StudyPage]]
     return [(name, list(group)) for name, group in groupby(ordered, key=lambda page: page.study.question)]
 
 
-def _pictures(study: Study, folder: Folder) -> list[Picture]:
-    return [Picture(", ".join(strip.labels), strip.file) for strip in find_samples(study, folder)]
-
-
-def _environment() -> Environment:
+def _environment(so_far: bool) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -99,6 +115,7 @@ def _environment() -> Environment:
         "style": STYLE,
         "how_to_read": HOW_TO_READ,
         "term": term,
+        "so_far": so_far,
     }
     environment.filters["linked"] = linked
     return environment

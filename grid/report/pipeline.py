@@ -19,18 +19,23 @@ from grid.records.ledger import TrialRecord
 from grid.records.manifest import read_manifests
 from grid.records.plan import StudyPlan
 from grid.records.results_folder import ResultsFolder
-from grid.report.pages import write_report
+from grid.report.answers import Card
+from grid.report.kept import TABLES, KeptStudies, key_of
+from grid.report.pages import write_index, write_study
+from grid.report.samples import find_samples
 from grid.report.verdict_tables import COMPARISONS, VERDICTS, make_comparisons, make_verdicts
-from grid.tables.tables import EPOCHS, make_tables, make_trials, write_tables
+from grid.tables.ended import ended_row, epochs_of, read_ended
+from grid.tables.schemas import EPOCHS
+from grid.tables.tables import make_tables, make_trials, tables_of, write_tables
 
 
-def make_report(folder: ResultsFolder, *, so_far: bool = False) -> tuple[Path, list[StudyResult]]:
-    """Makes all tables and pages of a results folder anew from its plans and ledger.
+def make_report(folder: ResultsFolder, *, so_far: bool = False) -> tuple[Path, list[Card]]:
+    """Makes the tables and pages of a results folder from its plans and ledger; what is as it was stays.
 
     Args:
         folder: The results folder.
-        so_far: Whether a run is at work there: the pages say so and reload themselves. Nobody can add seeds because of
-            what they show, so it is not noted as a look at the results.
+        so_far: Whether a run is at work there: the pages that change say so and reload themselves. Nobody can add seeds
+            because of what they show, so it is not noted as a look at the results.
 
     Returns:
         The index page, and what each study found.
@@ -39,16 +44,41 @@ def make_report(folder: ResultsFolder, *, so_far: bool = False) -> tuple[Path, l
         UserError: There are no plans, or something can't be read.
     """
     plans = folder.read_plans()
-    tables = make_tables(plans, folder.ledger)
-    trials = tables["trials"].to_pandas()
-    plans = [plan if plan.looks else plan.shown_at(seeds_ended(plan, trials)) for plan in plans]
-    results = study_results(plans, tables)
-    with contextlib.suppress(OSError):  # where nothing can be written, that is said below
-        folder.save_plans([found.plan for found in results if found.conclusion.winners and not so_far])
-    tables["verdicts"] = make_verdicts(results)
-    tables["comparisons"] = make_comparisons(results)
-    write_tables(tables, folder.files)
-    return write_report(results, folder.files, _claims_histories(folder, plans), so_far=so_far), results
+    ended = read_ended((trial.fingerprint for plan in plans for trial in plan.trials), folder.ledger, folder.files)
+    digests = dict(zip(ended["fingerprint"].to_pylist(), ended["digest"].to_pylist(), strict=True))
+    places = {fingerprint: place for place, fingerprint in enumerate(digests)}
+    plans = [plan if plan.looks else plan.shown_at(seeds_ended(plan, places)) for plan in plans]
+    histories = _claims_histories(folder, plans)
+    kept = KeptStudies(folder.files)
+    cards: list[Card] = []
+    made: dict[str, tuple[str, Card]] = {}
+    tables: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
+    for plan in plans:
+        name, history = plan.study.name, histories.get(plan.study.name, "")
+        key = key_of(plan, digests, history, [strip.file for strip in find_samples(plan.study, folder.files)])
+        card = kept.find(plan, key, so_far=so_far)
+        if card is not None:
+            rows = {table: kept.rows(table, name) for table in TABLES}
+        else:
+            mine = dict.fromkeys(trial.fingerprint for trial in plan.trials if trial.fingerprint in places)
+            of_study = tables_of([plan], ended.take([places[fingerprint] for fingerprint in mine]))
+            (found,) = study_results([plan], of_study)
+            if found.conclusion.winners and not so_far:
+                with contextlib.suppress(OSError):  # where nothing can be written, that is said below
+                    folder.save_plans([plan])
+            card = write_study(found, folder.files, history, so_far=so_far)
+            made[name] = key, card
+            verdicts, comparisons = make_verdicts([found]), make_comparisons([found])
+            rows = {"trials": of_study["trials"], "verdicts": verdicts, "comparisons": comparisons}
+        cards.append(card)
+        for table in TABLES:
+            tables[table].append(rows[table])
+    write_tables(
+        {name: pa.concat_tables(of) for name, of in tables.items()} | {"epochs": epochs_of(ended)}, folder.files
+    )
+    index = write_index(cards, folder.files, so_far=so_far)
+    kept.keep(made, so_far=so_far)
+    return index, cards
 
 
 def results_of(folder: ResultsFolder, plans: Sequence[StudyPlan]) -> list[StudyResult]:
@@ -117,7 +147,8 @@ def _best_arm(plan: StudyPlan, records: Mapping[str, TrialRecord]) -> int | None
 
 def _evidence(plan: StudyPlan, records: Mapping[str, TrialRecord]) -> Evidence:
     """What is needed to choose an arm on validation: no curves, no answers to test images."""
-    trials: pd.DataFrame = make_trials([plan], records).to_pandas()
+    ended = {fingerprint: ended_row(record) for fingerprint, record in records.items()}
+    trials: pd.DataFrame = make_trials([plan], ended).to_pandas()
     return gather(plan.study, trials, EPOCHS.empty_table().to_pandas(), {})
 
 

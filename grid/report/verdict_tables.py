@@ -18,7 +18,7 @@ from grid.analysis.verdicts import ClaimVerdict, Judgement
 from grid.analysis.wording import verdict_in_words
 from grid.questions.claims import claims_hash
 from grid.records.plan import StudyPlan
-from grid.tables.tables import TABLES_VERSION
+from grid.tables.schemas import TABLES_VERSION
 
 VERDICTS = pa.schema(
     [

@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -34,9 +33,6 @@ from grid.runs.screening import confirmation, plan_screening, rule_of, schedule_
 from grid.runs.sequential import open_questions, seeds_of_next_look
 from grid.runs.so_far import PagesSoFar
 from grid.runs.weights import record_skipped, skipped_in_words, without_weights
-
-if TYPE_CHECKING:  # pandas and SciPy take seconds to import, and training starts without
-    from grid.analysis.study_result import StudyResult
 
 
 @dataclass
@@ -93,9 +89,9 @@ class Session:
             from grid.report.pipeline import make_report
 
             self._say(*self.folder.set_aside_damaged())
-            index, results = make_report(self.folder)
+            index, cards = make_report(self.folder)
             complete = self._print_outcome() and answered
-            for line in answer_lines(found for found in results if found.study.name in self.plans):
+            for line in answer_lines(card for card in cards if card.study.name in self.plans):
                 self.out.print(line, markup=False, soft_wrap=False)
             self.out.print()
             if self._log is not None and not complete:
@@ -296,14 +292,6 @@ class Session:
         """Runs what the user wants to be run when this run has ended."""
         if self.method.on_end is not None and self._log is not None:
             run_on_end(self.method.on_end, self._log.manifest, self.folder.root, self._say)
-
-    def _print_answers(self, results: "Sequence[StudyResult]") -> None:
-        """Says what each question of this run found."""
-        from grid.report.answers import answer_lines
-
-        for line in answer_lines(found for found in results if found.study.name in self.plans):
-            self.out.print(line, markup=False, soft_wrap=False)
-        self.out.print()
 
     def _print_outcome(self) -> bool:
         """Says how the trials ended; returns whether each has a result, or may go without."""

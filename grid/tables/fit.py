@@ -12,9 +12,9 @@ Source: Goodfellow, Bengio and Courville 2016, Deep Learning, section 5.2.
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -56,19 +56,20 @@ DIRECTION: dict[str, int] = {"underfit": -1, "well fit": 0, "overfit": 1}
 Curve = npt.NDArray[np.float64]
 
 
-def diagnose(epochs: pd.DataFrame) -> Fit | None:
+def diagnose(epochs: Mapping[str, Any] | pd.DataFrame) -> Fit | None:
     """Says how well one trial fits; None if it has no epoch or a measure that is no finite number.
 
     Args:
-        epochs: The trial's rows of `epochs.parquet`, in any order.
+        epochs: The columns of its rows of `epochs.parquet`, in any order.
     """
-    ordered = epochs.sort_values("epoch")
-    curves = {name: ordered[name].to_numpy(dtype=float) for name in CURVES}
-    if ordered.empty or not all(np.isfinite(curve).all() for curve in curves.values()):
+    order = np.argsort(np.asarray(epochs["epoch"]), kind="stable")
+    curves = {name: np.asarray(epochs[name], dtype=float)[order] for name in CURVES}
+    num_epochs = len(order)
+    if not num_epochs or not all(np.isfinite(curve).all() for curve in curves.values()):
         return None
-    if len(ordered) < MIN_EPOCHS:
+    if num_epochs < MIN_EPOCHS:
         return "too short to say"
-    size = window_size(len(ordered))
+    size = window_size(num_epochs)
     late = {name: float(np.median(curve[-size:])) for name, curve in curves.items()}
     if max(late["train_acc"], late["val_acc"]) < LEARNED_ACC:
         return "underfit"

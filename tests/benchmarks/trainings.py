@@ -35,7 +35,7 @@ Find = Callable[[Sequence[npt.NDArray[np.bool_]]], npt.NDArray[np.int8]]
 def keep(results: Path, target: Path = KEPT) -> None:
     """Makes the kept table from a results folder."""
     trials = pd.read_parquet(results / "trials.parquet").query("status == 'ok'")
-    predictions = pd.read_parquet(results / "predictions.parquet").sort_values("image")
+    predictions = pd.read_parquet(results / "predictions").sort_values("image")
     right = predictions["label"] == predictions["predicted"]
     packed = right.groupby(predictions["fingerprint"]).agg(lambda answers: np.packbits(answers).tobytes())
     table = trials[["arm_label", "seed", "val_acc", "fingerprint"]].rename(columns={"arm_label": "arm"})

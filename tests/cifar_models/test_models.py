@@ -144,3 +144,18 @@ def test_dropout_stands_between_blocks_only() -> None:
     model = build_model(ResidualCNNConfig(filters=(4,), layers_per_block=4, dropout=0.2), 10)
     kinds = [type(module).__name__ for module in model.features]  # type: ignore[union-attr]
     assert kinds == ["Block", "Dropout", "Block", "MaxPool2d", "Dropout", "Block", "Dropout", "Block", "MaxPool2d"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU that a network could be compiled for")
+def test_compiled_for_a_gpu_a_network_computes_the_same() -> None:
+    """It did not on a CPU: torch 2.14.1 compiles convolution, LeakyReLU and batch normalisation to something else."""
+    x = torch.randn(32, 3, 32, 32, device="cuda")
+    networks = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        networks.append(build_model(ResidualCNNConfig(filters=(8,), dropout=0.0), 10).cuda())
+    eager, compiled = networks
+    compiled.compile()
+    torch.testing.assert_close(compiled(x), eager(x), rtol=1e-3, atol=1e-4)
+    for ours, theirs in zip(compiled.buffers(), eager.buffers(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-5)

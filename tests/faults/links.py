@@ -27,7 +27,15 @@ def places(sound: Sound) -> list[str]:
     (picture,) = (path.name for path in sound.results.glob("*.png"))
     checkpoint = f"checkpoints/{stopped}"
     written = [f"{STUDY}.html", f"{STUDY}.trials.js", "index.html", "plotly.min.js", "cifar-grid.js", picture]
-    written += [f"{name}.parquet" for name in ("trials", "epochs", "predictions", "verdicts")]
+    written += [f"{name}.parquet" for name in ("trials", "epochs", "verdicts")]
+    written += [
+        "predictions",
+        "predictions/none.parquet",
+        ".report",
+        ".report/trials",
+        ".report/studies",
+        "ledger/.whole",
+    ]
     return [
         "ledger", f"ledger/{key[:2]}", trial, *(f"{trial}/{name}" for name in sound.trials[key]),
         f"ledger/{stopped[:2]}", f"ledger/{stopped[:2]}/{stopped}", f"ledger/{stopped[:2]}/{stopped}/trial.json",

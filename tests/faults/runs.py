@@ -140,7 +140,7 @@ def tables(results: Path) -> dict[str, pd.DataFrame]:
     """The tables of a results folder, in a fixed order and without what tells the time."""
     frames = {}
     for name in ("trials", "epochs", "predictions", "verdicts"):
-        frame = pq.read_table(results / f"{name}.parquet").to_pandas()
+        frame = pq.read_table(results / (name if name == "predictions" else f"{name}.parquet")).to_pandas()
         frame = frame.drop(columns=list(NOT_COMPARED & set(frame.columns)))
         keys = [key for key in ("arm", "seed", "fingerprint", "epoch", "image", "claim") if key in frame.columns]
         frames[name] = frame.sort_values(keys).reset_index(drop=True)

@@ -1,11 +1,10 @@
 """What is counted of answers, against examples worked by hand."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from grid.analysis.tallies import NUM_BINS, overlap, tallies, tally, together
-from grid.tables.tables import PREDICTIONS
+from grid.analysis.tallies import overlap, together
+from grid.tables.tallies import NUM_BINS, tally
 
 LABEL, PREDICTED = [0, 0, 1, 1, 2], [0, 1, 1, 1, 0]
 CONFIDENCE = [0.9, 0.9, 0.5, 0.5, 1.0]
@@ -30,22 +29,6 @@ def test_trials_add_up_and_are_without_confidence_if_one_of_them_is() -> None:
     assert both.confusion.tolist() == [[1, 2, 0], [0, 3, 0], [1, 0, 0]]
     assert both.bins is not None and both.bins[:, 0].sum() == 7
     assert together([known, tally([0], [0])]).bins is None
-
-
-@pytest.mark.parametrize("order", [[0, 1, 2, 3], [3, 0, 2, 1]])
-def test_the_table_of_predictions_is_counted_trial_by_trial_in_any_order(order: list[int]) -> None:
-    rows = {
-        "fingerprint": ["a", "a", "b", "b"],
-        "image": [0, 1, 0, 1],
-        "label": [0, 1, 0, 1],
-        "predicted": [0, 0, 1, 1],
-        "true_prob": [0.5] * 4,
-        "predicted_prob": [0.5, 0.7, None, None],
-    }
-    found = tallies(pa.table(rows, schema=PREDICTIONS).take(order))
-    assert {key: of.confusion.tolist() for key, of in found.items()} == {"a": [[1, 0], [1, 0]], "b": [[0, 1], [0, 1]]}
-    assert found["a"].ece() == pytest.approx((0.5 + 0.7) / 2) and found["b"].bins is None
-    assert tallies(PREDICTIONS.empty_table()) == {}
 
 
 def test_right_answers_of_two_arms_overlap_in_four_ways() -> None:

@@ -66,7 +66,7 @@ def test_a_run_ends_with_tables_and_pages(finished: Path) -> None:
     assert (results / "rates-quick-digits.html").exists()
     trials = pd.read_parquet(results / "trials.parquet")
     assert trials["status"].value_counts().to_dict() == {"ok": 4, "diverged": 2}
-    assert len(pd.read_parquet(results / "predictions.parquet")) == 4 * 60
+    assert len(pd.read_parquet(results / "predictions")) == 4 * 60
 
 
 def test_a_trial_that_diverges_is_a_row_with_its_reason_and_the_run_goes_on(finished: Path) -> None:

@@ -141,3 +141,11 @@ def test_a_worker_is_reused_for_trials_of_its_share_and_gives_way_to_those_of_an
     assert len({process[seed] for seed in range(4)}) == 1
     assert len({process[seed] for seed in range(4, 8)}) == 1
     assert len(set(process.values())) == 3, "a worker can't change its share"
+
+
+@pytest.mark.parametrize("own", [(), ("resnet50=4,1",)])
+def test_networks_are_compiled_for_gpus_only(own: tuple[str, ...]) -> None:
+    wanted = Resources.model_validate({"compile": True, "by_architecture": own})
+    with pytest.raises(UserError, match=r"^--compile: on a CPU"):
+        wanted.settled(has_gpus=False)
+    assert wanted.settled(has_gpus=True).compile

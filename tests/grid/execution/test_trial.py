@@ -3,7 +3,6 @@
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from cifar_models.config import TrainConfig
@@ -69,16 +68,6 @@ def test_a_trials_own_checkpoint_goes_before_a_kept_state(tmp_path: Path) -> Non
     num_earlier, records = train_and_keep(config, tmp_path)
     assert num_earlier == 3
     assert bits(records) == bits(train(config, make_split()))
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_a_compiled_trial_gives_nearly_the_same_numbers_and_its_record_says_that_it_was(tmp_path: Path) -> None:
-    trials = small_trials(2, epochs=1)  # the second in the process of the first
-    ledger, _ = run(Queue(trials), tmp_path, Resources(compile=True, max_trials=1))
-    for key, record in ledger.read(trials).items():
-        assert record.status == "ok" and record.machine.endswith(", torch.compile")
-        np.testing.assert_allclose(curves(record.epochs), uninterrupted(trials[key]), rtol=0.05)
 
 
 @pytest.mark.ray

@@ -59,7 +59,7 @@ def combine(seeds: float, images: float, df: float) -> float:
 def read(folder: Path, study: str) -> dict[int, dict[int, np.ndarray]]:
     """Right answers by arm and seed, of the arms that are compared."""
     trials = pd.read_parquet(folder / "trials.parquet").query("study == @study and stage == 'full'")
-    predictions = pd.read_parquet(folder / "predictions.parquet").sort_values("image")
+    predictions = pd.read_parquet(folder / "predictions").sort_values("image")
     right = {k: (g["label"] == g["predicted"]).to_numpy() for k, g in predictions.groupby("fingerprint")}
     arms = {}
     for arm, rows in trials.groupby("arm"):

@@ -4,9 +4,17 @@ from pathlib import Path
 
 from grid.analysis.study_result import study_results
 from grid.questions.claims import Claim
-from grid.report.answers import answer_lines
+from grid.records.files import Folder
+from grid.records.plan import StudyPlan
+from grid.report.answers import Card, answer_lines
+from grid.report.pages import write_study
 from grid.tables.tables import make_tables
 from tests.grid.analysis.known_truth import fill, known_plan
+
+
+def cards(plan: StudyPlan, folder: Path) -> list[Card]:
+    results = study_results([plan], make_tables([plan], fill(plan, folder)))
+    return [write_study(result, Folder(folder)) for result in results]
 
 
 def test_each_study_ends_with_its_question_its_answer_and_its_verdicts(tmp_path: Path) -> None:
@@ -16,8 +24,7 @@ def test_each_study_ends_with_its_question_its_answer_and_its_verdicts(tmp_path:
         for name, (arm, than) in pairs.items()
     ]
     plan = known_plan(claims=claims)
-    results = study_results([plan], make_tables([plan], fill(plan, tmp_path)))
-    blank, asked, answer, verdicts = answer_lines(results)
+    blank, asked, answer, verdicts = answer_lines(cards(plan, tmp_path))
     assert blank == ""
     assert asked == f"{plan.study.title} ({plan.study.name})"
     assert answer == "  “A” is the best of 3, 2.0 points (1.8 to 2.2) above “C”, the next."
@@ -26,4 +33,4 @@ def test_each_study_ends_with_its_question_its_answer_and_its_verdicts(tmp_path:
 
 def test_a_study_without_claims_has_no_line_of_verdicts(tmp_path: Path) -> None:
     plan = known_plan()
-    assert len(answer_lines(study_results([plan], make_tables([plan], fill(plan, tmp_path))))) == 3
+    assert len(answer_lines(cards(plan, tmp_path))) == 3

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from grid.analysis.study_result import StudyResult, study_results
-from grid.analysis.tallies import tally
 from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.report.charts.budgets import early_ranking, early_words
@@ -18,6 +17,7 @@ from grid.report.charts.style import plain
 from grid.report.charts.trade_off import front_words, trade_off
 from grid.report.page_charts import CHARTS, make_charts
 from grid.tables.tables import make_tables
+from grid.tables.tallies import tally
 from tests.grid.constructed import HOSTILE, catalogue_plan, drawn, fill_ledger, texts_of
 
 DRAWN = (parallel, trade_off, early_ranking, disagreement, confusion, reliability)
@@ -72,7 +72,7 @@ def test_classes_of_each_arm_add_up_to_all_its_answers(q1: StudyResult) -> None:
     cells, classes = figure.data[:2]
     assert cells.uid == f"arm{q1.conclusion.best}-cells"
     assert np.sum(cells.customdata) == sum(each.confusion.sum() for each in q1.tallies[next(iter(arms))])
-    assert np.allclose(classes.x, np.diag(np.abs(np.asarray(cells.z))), atol=1e-3)
+    assert np.allclose(classes.x, np.diag(np.asarray(cells.z)), atol=1e-3)
 
 
 def test_of_many_classes_the_hardest_are_shown() -> None:

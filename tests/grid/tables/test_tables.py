@@ -9,9 +9,11 @@ import pytest
 from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.records.plan import StudyPlan, make_plan
-from grid.tables.tables import EPOCHS, PREDICTIONS, TRIALS, make_tables, write_tables
+from grid.tables.ended import right_answers
+from grid.tables.schemas import EPOCHS, TRIALS
+from grid.tables.tables import make_tables, write_tables
 from tests.grid.questions.test_question import HEAD, study, write
-from tests.grid.records.test_ledger import commit_in_format_1, predictions, record
+from tests.grid.records.test_ledger import predictions, record
 
 
 @pytest.fixture
@@ -36,42 +38,24 @@ def test_every_planned_cell_is_a_row_whatever_became_of_it(plan: StudyPlan, tmp_
 
 def test_columns_and_types_are_the_same_when_everything_failed(plan: StudyPlan, tmp_path: Path) -> None:
     tables = make_tables([plan], Ledger(Folder(tmp_path).below("ledger")))
-    for name, schema in {"trials": TRIALS, "epochs": EPOCHS, "predictions": PREDICTIONS}.items():
+    for name, schema in {"trials": TRIALS, "epochs": EPOCHS}.items():
         assert tables[name].schema.equals(schema, check_metadata=True)
 
 
 def test_a_shared_trial_is_a_row_in_each_study_and_its_curves_are_there_once(plan: StudyPlan, tmp_path: Path) -> None:
-    ledger = Ledger(Folder(tmp_path).below("ledger"))
-    ledger.commit(record(plan.trials[0].fingerprint), predictions())
+    ledger, test = Ledger(Folder(tmp_path).below("ledger")), predictions()
+    key = plan.trials[0].fingerprint
+    ledger.commit(record(key), test)
     other = plan.model_copy(update={"study": plan.study.model_copy(update={"question": "other"})})
     tables = make_tables([plan, other], ledger)
     assert tables["trials"].to_pandas().groupby("study")["status"].apply(lambda s: (s == "ok").sum()).tolist() == [1, 1]
     assert tables["epochs"].num_rows == 1
-    assert tables["predictions"].num_rows == 5
-
-
-def test_predictions_keep_each_image(plan: StudyPlan, tmp_path: Path) -> None:
-    ledger, test = Ledger(Folder(tmp_path).below("ledger")), predictions()
-    ledger.commit(record(plan.trials[0].fingerprint), test)
-    frame = make_tables([plan], ledger)["predictions"].to_pandas()
-    assert frame["image"].tolist() == [0, 1, 2, 3, 4]
-    assert frame["predicted"].tolist() == test.predicted.tolist()
-    for name in ("true_prob", "predicted_prob"):
-        np.testing.assert_array_equal(frame[name].to_numpy(), getattr(test, name).astype(np.float32))
-
-
-def test_a_trial_of_format_1_has_null_for_what_it_lacks_beside_one_that_has_it(plan: StudyPlan, tmp_path: Path) -> None:
-    ledger = Ledger(Folder(tmp_path).below("ledger"))
-    commit_in_format_1(ledger, plan.trials[0].fingerprint)
-    ledger.commit(record(plan.trials[1].fingerprint), predictions())
-    table = make_tables([plan], ledger)["predictions"]
-    assert table.schema.equals(PREDICTIONS, check_metadata=True)
-    assert table["predicted_prob"].is_null().to_pylist() == [True] * 5 + [False] * 5
-    assert table["true_prob"].null_count == 0
+    np.testing.assert_array_equal(right_answers(tables["ended"])[key], test.label == test.predicted)
 
 
 def test_files_are_read_back_with_their_version(plan: StudyPlan, tmp_path: Path) -> None:
-    write_tables(make_tables([plan], Ledger(Folder(tmp_path).below("ledger"))), Folder(tmp_path))
+    tables = make_tables([plan], Ledger(Folder(tmp_path).below("ledger")))
+    write_tables({"trials": tables["trials"]}, Folder(tmp_path))
     table: pa.Table = pq.read_table(tmp_path / "trials.parquet")
     assert table.schema.equals(TRIALS, check_metadata=False)
     assert table.schema.metadata[b"cifar_grid_tables"] == b"3"

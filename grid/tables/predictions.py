@@ -1,0 +1,99 @@
+"""The table of predictions, as a folder of Parquet files that grows: a file for what is new, a row group a trial.
+
+`pd.read_parquet("predictions")` reads it as one table, and so do Polars and DuckDB. What was written for a trial is
+not written again, however many trials come after it.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from grid.records.files import Folder
+from grid.records.predictions import Arrays
+from grid.tables.schemas import PREDICTIONS
+
+NAME = "predictions"
+EARLIER = "predictions.parquet"
+"""What held the table before version 3 of the tables."""
+DICTIONARIES = ["fingerprint", "label", "predicted"]
+EMPTY = "none.parquet"
+"""A file without rows, so that the folder is a table before any trial is ok."""
+
+
+class PredictionFiles:
+    """The files of a results folder.
+
+    Attributes:
+        kept: Names of those that are good.
+        changed: Whether a file was written or removed.
+    """
+
+    def __init__(self, files: Folder) -> None:
+        self._around, self._files = files, files.below(NAME)
+        self.kept: set[str] = set()
+        self.changed = False
+
+    def keep(self, stamps: Mapping[str, str], written: Iterable[str | None], good: Iterable[str | None]) -> None:
+        """Keeps the files that are as they were, and hold no trial that is no longer good.
+
+        Args:
+            stamps: Of every file when it was written.
+            written: The file of each trial, when they were written.
+            good: The file of each trial that is still good.
+        """
+        found, before, after = self.stamps(), Counter(written), Counter(good)
+        self.kept = {
+            part for part, stamp in stamps.items() if found.get(part) == stamp and before[part] == after[part] > 0
+        }
+
+    def write(self, trials: Mapping[str, Arrays]) -> str | None:
+        """Writes a file of some trials; returns its name, None without any trial."""
+        if not trials:
+            return None
+        part = f"{hashlib.sha256(' '.join(trials).encode()).hexdigest()[:24]}.parquet"
+        self._write(part, trials)
+        self.kept.add(part)
+        return part
+
+    def remove_others(self) -> None:
+        """Removes what is not good, also what an earlier version wrote; what is left is the table."""
+        if not self.kept:
+            self._write(EMPTY, {})
+        for name in self._files.names():
+            if name.endswith(".parquet") and name not in self.kept and (self.kept or name != EMPTY):
+                self._files.remove(name)
+                self.changed = True
+        self._around.remove(EARLIER)
+
+    def stamps(self) -> dict[str, str]:
+        """What differs after every change of a file, by name."""
+        return self._files.stamps(settled=True)
+
+    def _write(self, part: str, trials: Mapping[str, Arrays]) -> None:
+        self.changed = True
+        options = {"use_dictionary": DICTIONARIES, "column_encoding": {"image": "DELTA_BINARY_PACKED"}}
+        with (
+            self._files.writing(part) as file,
+            pq.ParquetWriter(file, PREDICTIONS, compression="zstd", compression_level=1, **options) as table,
+        ):
+            for fingerprint, arrays in trials.items():
+                table.write_table(_rows(fingerprint, arrays))
+
+
+def _rows(fingerprint: str, arrays: Arrays) -> pa.Table:
+    num_images, predicted_prob = len(arrays["label"]), arrays.get("predicted_prob")
+    return pa.table(
+        {
+            "fingerprint": pa.repeat(fingerprint, num_images),
+            "image": np.arange(num_images),
+            "label": arrays["label"],
+            "predicted": arrays["predicted"],
+            "true_prob": arrays["true_prob"].astype(np.float32),
+            "predicted_prob": pa.nulls(num_images) if predicted_prob is None else predicted_prob.astype(np.float32),
+        },
+        schema=PREDICTIONS,
+    )

@@ -1,0 +1,93 @@
+"""Columns and types of the Parquet tables of what was trained: a public interface.
+
+    trials.parquet   a row for each planned cell of each study, whatever became of it
+    epochs.parquet   a row for each epoch of each trial
+    predictions/     a row for each test image of each trial that is ok
+
+`fingerprint` joins them. Columns and types are the same whether trials fail or not; what does not exist is null.
+"""
+
+import pyarrow as pa
+
+TABLES_VERSION = "3"
+"""Raised when a column changes its name, type or meaning; stands in each file's metadata as `cifar_grid_tables`."""
+
+CONFIG_COLUMNS: dict[str, pa.DataType] = {
+    "data.train_size": pa.int64(),
+    "model.architecture": pa.string(),
+    "model.layers_per_block": pa.int64(),
+    "model.pool_every": pa.int64(),
+    "model.hidden_layer_count": pa.int64(),
+    "model.hidden_layer_size": pa.int64(),
+    "model.skip": pa.bool_(),
+    "model.batch_norm": pa.bool_(),
+    "model.dropout": pa.float64(),
+    "optimizer.name": pa.string(),
+    "optimizer.lr": pa.float64(),
+    "optimizer.weight_decay": pa.float64(),
+    "optimizer.l1": pa.float64(),
+    "optimizer.schedule": pa.string(),
+    "batch_size": pa.int64(),
+    "epochs": pa.int64(),
+    "precision": pa.string(),
+}
+"""Fields of the configuration that have a column of their own (with `_` for `.`); `config` holds all of them."""
+
+TRIALS = pa.schema(
+    [
+        ("study", pa.string()),
+        ("question", pa.string()),
+        ("profile", pa.string()),
+        ("dataset", pa.string()),
+        ("arm", pa.int64()),
+        ("arm_label", pa.string()),
+        ("seed", pa.int64()),
+        ("stage", pa.string()),
+        ("fingerprint", pa.string()),
+        ("status", pa.string()),
+        ("reason", pa.string()),
+        ("epochs_run", pa.int64()),
+        ("train_loss", pa.float64()),
+        ("train_acc", pa.float64()),
+        ("val_loss", pa.float64()),
+        ("val_acc", pa.float64()),
+        ("test_loss", pa.float64()),
+        ("test_acc", pa.float64()),
+        ("fit", pa.string()),
+        ("num_parameters", pa.int64()),
+        ("num_train", pa.int64()),
+        ("started", pa.timestamp("us", tz="UTC")),
+        ("wall_s", pa.float64()),
+        ("train_images_per_s", pa.float64()),
+        ("machine", pa.string()),
+        ("data_fingerprint", pa.string()),
+        ("training_version", pa.int64()),
+        ("config", pa.string()),
+        *((field.replace(".", "_"), kind) for field, kind in CONFIG_COLUMNS.items()),
+    ],
+    metadata={"cifar_grid_tables": TABLES_VERSION},
+)
+EPOCHS = pa.schema(
+    [
+        ("fingerprint", pa.string()),
+        ("epoch", pa.int64()),
+        ("lr", pa.float64()),
+        ("train_loss", pa.float64()),
+        ("train_acc", pa.float64()),
+        ("val_loss", pa.float64()),
+        ("val_acc", pa.float64()),
+        ("wall_s", pa.float64()),
+    ],
+    metadata={"cifar_grid_tables": TABLES_VERSION},
+)
+PREDICTIONS = pa.schema(
+    [
+        ("fingerprint", pa.string()),
+        ("image", pa.int64()),
+        ("label", pa.uint8()),
+        ("predicted", pa.uint8()),
+        ("true_prob", pa.float32()),
+        ("predicted_prob", pa.float32()),
+    ],
+    metadata={"cifar_grid_tables": TABLES_VERSION},
+)

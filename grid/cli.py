@@ -161,7 +161,7 @@ def report(*, results: Results = RESULTS, images: Images = None) -> None:
     from grid.records.results_folder import ResultsFolder
     from grid.report.answers import answer_lines
     from grid.report.images import check_can_draw, write_images
-    from grid.report.pipeline import make_report
+    from grid.report.pipeline import make_report, results_of
 
     if images:
         check_can_draw()
@@ -170,12 +170,13 @@ def report(*, results: Results = RESULTS, images: Images = None) -> None:
     with contextlib.suppress(UserError), held_lock(results, shlex.join(sys.argv)):  # a run at work there does it itself
         for damaged in folder.set_aside_damaged():
             out.print(one_line(damaged), markup=False)
-    index, found = make_report(folder)
-    for line in answer_lines(found):
+    index, cards = make_report(folder)
+    for line in answer_lines(cards):
         out.print(line, markup=False, soft_wrap=False)
     out.print(f"\nReport: {index.resolve()}", markup=False)
     if images:
-        out.print(f"Images: {write_images(found, folder.files, images).resolve()}", markup=False)
+        results_found = results_of(folder, folder.read_plans())
+        out.print(f"Images: {write_images(results_found, folder.files, images).resolve()}", markup=False)
 
 
 @app.command

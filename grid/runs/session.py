@@ -36,7 +36,7 @@ from grid.runs.so_far import PagesSoFar
 from grid.runs.weights import record_skipped, skipped_in_words, without_weights
 
 if TYPE_CHECKING:  # pandas and SciPy take seconds to import, and training starts without
-    from grid.analysis.study_result import StudyResult
+    from grid.report.answers import Card
 
 
 @dataclass
@@ -93,9 +93,9 @@ class Session:
             from grid.report.pipeline import make_report
 
             self._say(*self.folder.set_aside_damaged())
-            index, results = make_report(self.folder)
+            index, cards = make_report(self.folder)
             complete = self._print_outcome() and answered
-            for line in answer_lines(found for found in results if found.study.name in self.plans):
+            for line in answer_lines(card for card in cards if card.study.name in self.plans):
                 self.out.print(line, markup=False, soft_wrap=False)
             self.out.print()
             if self._log is not None and not complete:
@@ -297,11 +297,11 @@ class Session:
         if self.method.on_end is not None and self._log is not None:
             run_on_end(self.method.on_end, self._log.manifest, self.folder.root, self._say)
 
-    def _print_answers(self, results: "Sequence[StudyResult]") -> None:
+    def _print_answers(self, cards: "Sequence[Card]") -> None:
         """Says what each question of this run found."""
         from grid.report.answers import answer_lines
 
-        for line in answer_lines(found for found in results if found.study.name in self.plans):
+        for line in answer_lines(card for card in cards if card.study.name in self.plans):
             self.out.print(line, markup=False, soft_wrap=False)
         self.out.print()
 

@@ -222,8 +222,11 @@ class Ledger:
                 if known.get(fingerprint) != stamp:
                     self.read_whole(fingerprint)
                 whole[fingerprint] = stamp
-            except (DamageError, OSError) as problem:
+            except DamageError as problem:
                 damaged.append(set_aside(self.files, _name(fingerprint), str(problem)))
+            except OSError as error:
+                problem_in_words = f"{Path(error.filename or fingerprint).name}: {error.strerror}"
+                damaged.append(set_aside(self.files, _name(fingerprint), problem_in_words))
         if not whole.items() <= known.items():
             write_signed(self.files, WHOLE, json.dumps(known | whole).encode())
         return damaged

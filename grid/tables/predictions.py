@@ -78,10 +78,10 @@ class PredictionFiles:
         options = {"use_dictionary": DICTIONARIES, "column_encoding": {"image": "DELTA_BINARY_PACKED"}}
         with (
             self._files.writing(part) as file,
-            pq.ParquetWriter(file, PREDICTIONS, compression="zstd", compression_level=1, **options) as table,
+            pq.ParquetWriter(file, PREDICTIONS, compression="zstd", compression_level=1, **options) as writer,
         ):
             for fingerprint, arrays in trials.items():
-                table.write_table(_rows(fingerprint, arrays))
+                writer.write(_rows(fingerprint, arrays))
 
 
 def _rows(fingerprint: str, arrays: Arrays) -> pa.Table:

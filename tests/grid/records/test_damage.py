@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import cifar_models.data.cache  # noqa: F401 - as another user a test may not be able to read Python's own files
 from grid.errors import UserError
 from grid.records.files import Folder
 from grid.records.ledger import Ledger

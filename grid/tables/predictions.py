@@ -81,7 +81,7 @@ class PredictionFiles:
             pq.ParquetWriter(file, PREDICTIONS, compression="zstd", compression_level=1, **options) as table,
         ):
             for fingerprint, arrays in trials.items():
-                table.write_table(_rows(fingerprint, arrays))
+                table.write(_rows(fingerprint, arrays))
 
 
 def _rows(fingerprint: str, arrays: Arrays) -> pa.Table:

@@ -175,8 +175,10 @@ def report(*, results: Results = RESULTS, images: Images = None) -> None:
         out.print(line, markup=False, soft_wrap=False)
     out.print(f"\nReport: {index.resolve()}", markup=False)
     if images:
-        results_found = results_of(folder, folder.read_plans())
-        out.print(f"Images: {write_images(results_found, folder.files, images).resolve()}", markup=False)
+        out.print(
+            f"Images: {write_images(results_of(folder, folder.read_plans()), folder.files, images).resolve()}",
+            markup=False,
+        )
 
 
 @app.command

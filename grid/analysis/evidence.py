@@ -47,7 +47,7 @@ class ArmEvidence:
     @cached_property
     def fingerprints(self) -> dict[int, str]:
         """The fingerprint of each ok trial, by seed; asked for every pair of arms, where pandas takes its time."""
-        return dict(zip(self.trials.index.tolist(), self.trials["fingerprint"].astype(str), strict=True))
+        return {int(str(seed)): str(key) for seed, key in self.trials["fingerprint"].items()}
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,7 @@ CHARTS: dict[str, Row] = {
     ),
     "trade-off": Row(
         "Accuracy and what it costs",
-        lambda result: f"Means over seeds. Not beaten in less time: {front_words(result)}.",
+        lambda result: f"Means over seeds. The numbered arms are not beaten for less; by {front_words(result)}.",
         trade_off,
         folded=True,
     ),

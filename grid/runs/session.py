@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -34,9 +33,6 @@ from grid.runs.screening import confirmation, plan_screening, rule_of, schedule_
 from grid.runs.sequential import open_questions, seeds_of_next_look
 from grid.runs.so_far import PagesSoFar
 from grid.runs.weights import record_skipped, skipped_in_words, without_weights
-
-if TYPE_CHECKING:  # pandas and SciPy take seconds to import, and training starts without
-    from grid.report.answers import Card
 
 
 @dataclass
@@ -296,14 +292,6 @@ class Session:
         """Runs what the user wants to be run when this run has ended."""
         if self.method.on_end is not None and self._log is not None:
             run_on_end(self.method.on_end, self._log.manifest, self.folder.root, self._say)
-
-    def _print_answers(self, cards: "Sequence[Card]") -> None:
-        """Says what each question of this run found."""
-        from grid.report.answers import answer_lines
-
-        for line in answer_lines(card for card in cards if card.study.name in self.plans):
-            self.out.print(line, markup=False, soft_wrap=False)
-        self.out.print()
 
     def _print_outcome(self) -> bool:
         """Says how the trials ended; returns whether each has a result, or may go without."""

@@ -2,12 +2,14 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from cifar_models.data import load
+from tests.benchmarks.commands import last_line, run
 from tests.benchmarks.made_images import write_parquet
 from tests.benchmarks.peers.pil_images import read_images
 from tests.benchmarks.rows import Row, table, write_json
@@ -73,6 +75,15 @@ def test_an_image_costs_what_the_layers_of_the_final_network_add_up_to() -> None
     forward = entry + shortcut + rest + block + 2 * block // 4 + hidden  # two more at a quarter of the pixels
     # backward, two products of that size, but for the gradient of the image, which only the first shortcut would need
     assert flops_an_image() == 2 * (3 * forward - shortcut)
+
+
+def test_a_program_is_measured_alone_and_its_failure_is_told() -> None:
+    held = np.ones(200_000_000, np.uint8)
+    ran = run(sys.executable, "-I", "-S", "-c", "print(sum(range(3_000_000)))")
+    assert last_line(ran) == "4499998500000"
+    assert 1e6 < ran.memory_bytes < held.nbytes / 2 and ran.cpu_s > 0
+    with pytest.raises(RuntimeError, match=r"ended with 3:\nwhy"):
+        run(sys.executable, "-I", "-S", "-c", "import sys; print('why'); sys.exit(3)")
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="this system does not say it")

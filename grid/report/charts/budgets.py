@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 from grid.analysis.rankings import Budget, budgets
 from grid.analysis.study_result import StudyResult
 from grid.formats import number
+from grid.report.charts.learning import MAX_MARKED_EPOCHS
 from grid.report.charts.style import NEUTRAL, QUALITATIVE, make_figure, translucent
 
 SERIES = (
@@ -28,14 +29,17 @@ def early_ranking(result: StudyResult) -> go.Figure | None:
         for trace in _series(found[stage], name, colour, dash)
     ]
     lowest = min(_ends(budget)[0] for of in found.values() for budget in of)
+    both = all(found.values())
+    few = max(budget.epoch for of in found.values() for budget in of) <= MAX_MARKED_EPOCHS
     layout = {
         "height": 330,
-        "margin": {"l": 50, "r": 12, "t": 66, "b": 48},
-        "xaxis": {"title": {"text": "epoch", "standoff": 6}, "tickformat": "d", "zeroline": False},
+        "margin": {"l": 50, "r": 12, "t": 56 if both else 12, "b": 48},
+        "xaxis": {"title": {"text": "epoch", "standoff": 6}, "tickformat": "d", "zeroline": False}
+        | {"dtick": 1 if few else None},
         "yaxis": {"title": {"text": "Kendall's tau", "standoff": 6}, "range": [min(lowest, 0) - 0.05, 1.05]}
         | {"zeroline": True, "zerolinecolor": NEUTRAL},
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
-        "showlegend": True,
+        "showlegend": both,
     }
     return make_figure(traces, layout, layout)
 

@@ -14,6 +14,8 @@ from grid.report.charts.style import NEUTRAL, QUALITATIVE, make_figure, note, pl
 
 ROW = {"wide": 32, "narrow": 48}
 """Pixels an arm."""
+MIN_SHARE = 0.09
+"""Of the longest bar; a part that is shorter has no room for its number."""
 SEED_ALONE = "the best arm itself, another seed"
 PARTS = (
     ("only the best arm is right", QUALITATIVE[0], ""),
@@ -56,6 +58,7 @@ def disagreement(result: StudyResult) -> go.Figure | None:
     rows = [] if best is None else disagreements(result.conclusion.judgement.evidence, best)
     if not any(row.arm != best for row in rows):
         return None
+    least = MIN_SHARE * max(sum(row.images[1:]) for row in rows)
     traces = [
         go.Bar(
             x=[round(row.images[part + 1], 2) for row in rows],
@@ -64,8 +67,12 @@ def disagreement(result: StudyResult) -> go.Figure | None:
             orientation="h",
             width=0.5,
             name=name,
-            marker={"color": colour, "pattern": {"shape": pattern, "size": 5, "fgcolor": "#ffffff", "fgopacity": 0.7}},
-            text=[number(row.images[part + 1], 0) for row in rows],
+            marker={
+                "color": colour,
+                "pattern": {"shape": pattern, "size": 6, "fillmode": "overlay", "fgcolor": "#ffffff"},
+            },
+            text=[number(row.images[part + 1], 0) if row.images[part + 1] >= least else "" for row in rows],
+            constraintext="none",
             textposition="inside",
             insidetextanchor="middle",
             textangle=0,

@@ -61,14 +61,14 @@ def confusion(result: StudyResult) -> go.Figure | None:
         traces.append(
             go.Heatmap(
                 x=places,
-                z=np.where(np.eye(len(shown), dtype=bool), share, -share / worst).round(3).tolist(),
+                z=np.where(np.eye(len(shown), dtype=bool), share, -np.sqrt(share / worst)).round(3).tolist(),
                 zmin=-1,
                 zmax=1,
                 colorscale=MARKS,
                 showscale=False,
                 xgap=2,
                 ygap=2,
-                text=[[number(100 * value, 0) if value >= 0.005 else "" for value in row] for row in share],
+                text=[[number(100 * value, 0) if value >= 0.01 else "" for value in row] for row in share],
                 texttemplate="%{text}",
                 textfont={"size": 11},
                 customdata=counts.tolist(),
@@ -104,8 +104,10 @@ def _table_layout(labels: list[str], form: str) -> dict[str, Any]:
     turned = -45 if max(map(len, labels)) > 4 else 0
     return {
         "height": len(labels) * 32 + 110,
-        "margin": {"l": 12, "r": 52, "t": 30, "b": 76},
-        "xaxis": ticks | bare | {"domain": [0, 0.76], "tickangle": turned, "title": {"text": "predicted class"}},
+        "margin": {"l": 12, "r": 52, "t": 30, "b": 76 if turned else 46},
+        "xaxis": ticks
+        | bare
+        | {"domain": [0, 0.76], "tickangle": turned, "title": {"text": "predicted class", "standoff": 6}},
         "xaxis2": bare
         | {"domain": [0.79, 1], "range": [0, 1], "showticklabels": False, "side": "top", "anchor": "y"}
         | {"title": {"text": "right, per class", "standoff": 4}},
@@ -149,10 +151,10 @@ def reliability(result: StudyResult) -> go.Figure | None:
         "height": 420,
         "margin": {"l": 56, "r": 16, "t": 46, "b": 48},
         "xaxis": share
-        | {"range": [0, 1.01], "title": {"text": "confidence: probability of the predicted class"}}
+        | {"range": [-0.02, 1.02], "title": {"text": "confidence: probability of the predicted class", "standoff": 6}}
         | {"anchor": "y2"},
         "yaxis": share | {"range": [0, 1.03], "domain": [0.3, 1], "title": {"text": "right"}},
-        "yaxis2": share | {"domain": [0, 0.22], "title": {"text": "answers"}, "rangemode": "tozero"},
+        "yaxis2": share | {"domain": [0, 0.22], "title": {"text": "answers"}, "nticks": 3},
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "traceorder": "reversed"},
         "showlegend": True,
     }

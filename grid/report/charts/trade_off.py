@@ -1,5 +1,6 @@
 """Chart: accuracy against what an arm costs, in time and in parameters, with the arms that nothing beats in both."""
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -7,20 +8,20 @@ import plotly.graph_objects as go
 
 from grid.analysis.rankings import pareto_front
 from grid.analysis.study_result import StudyResult
-from grid.formats import count, cut, duration, percent
+from grid.formats import count, duration, percent
 from grid.report.charts.response import LOG_RATIO
 from grid.report.charts.style import NEUTRAL, QUALITATIVE, make_figure, plain
 
 COSTS = (("wall_s", "seconds that a trial takes", duration), ("num_parameters", "parameters", count))
 HEIGHT, GAP = 300, 0.12
 MAX_NAMED = 6
-"""Arms of a front that are named in the chart; more names would overlap."""
+"""Arms of a front that its caption names."""
 
 
 def trade_off(result: StudyResult) -> go.Figure | None:
     """Draws a panel a cost that differs between arms; None without three arms that have results."""
     shown = result.summaries[result.summaries["ok"] > 0]
-    costs = [cost for cost in COSTS if shown[cost[0]].nunique() > 1]
+    costs = _costs(shown)
     if len(shown) < 3 or not costs:
         return None
     traces = [trace for panel, cost in enumerate(costs) for trace in _panel(shown, cost, panel)]
@@ -28,10 +29,18 @@ def trade_off(result: StudyResult) -> go.Figure | None:
 
 
 def front_words(result: StudyResult) -> str:
-    """Names the arms that are not beaten in accuracy without taking more time."""
-    rows = result.summaries
-    front = [f"{rows['label'][arm]} ({percent(rows['test_acc_mean'][arm])})" for arm in _front(rows, "wall_s")]
-    return "; ".join(front[:MAX_NAMED]) + (f" and {len(front) - MAX_NAMED} more" if len(front) > MAX_NAMED else "")
+    """Names the arms of each front by their numbers."""
+    shown = result.summaries[result.summaries["ok"] > 0]
+    said = []
+    for field, title, _ in _costs(shown):
+        front = [f"{n} {shown['label'][arm]}" for n, arm in enumerate(_front(shown, field), 1)]
+        more = f" and {len(front) - MAX_NAMED} more" if len(front) > MAX_NAMED else ""
+        said.append(f"{title}: {'; '.join(front[:MAX_NAMED])}{more}")
+    return ". By ".join(said)
+
+
+def _costs(shown: pd.DataFrame) -> list[tuple[str, str, Any]]:
+    return [cost for cost in COSTS if shown[cost[0]].nunique() > 1]
 
 
 def _front(rows: pd.DataFrame, cost: str) -> list[int]:
@@ -55,7 +64,6 @@ def _panel(shown: pd.DataFrame, cost: tuple[str, str, Any], panel: int) -> list[
         ids = [str(arm) for arm in arms]
         return go.Scatter(x=x, y=y, ids=ids, hovertext=hover, hoverinfo="text", showlegend=panel == 0, **look, **axes)
 
-    names = [plain(cut(str(rows["label"][arm]), 26)) if len(front) <= MAX_NAMED else "" for arm in front]
     return [
         points(
             others, mode="markers", name="other arms", marker={"color": NEUTRAL, "symbol": "circle-open", "size": 8}
@@ -64,8 +72,8 @@ def _panel(shown: pd.DataFrame, cost: tuple[str, str, Any], panel: int) -> list[
             front,
             mode="lines+markers+text",
             name="Pareto front: no arm is better in both",
-            text=names,
-            textposition="bottom right",
+            text=[str(number) for number in range(1, len(front) + 1)],
+            textposition="top center",
             textfont={"size": 11},
             cliponaxis=False,
             line={"color": QUALITATIVE[0], "width": 2, "shape": "hv"},
@@ -94,6 +102,7 @@ def _layout(shown: pd.DataFrame, costs: list[tuple[str, str, Any]], *, wide: boo
             "type": "log" if log else "linear",
             "title": {"text": title, "standoff": 6},
             "zeroline": False,
+            **(_log_ticks(shown[field]) if log else {}),
             "domain": place if wide else [0, 1],
             "anchor": f"y{panel + 1}",
         }
@@ -102,7 +111,16 @@ def _layout(shown: pd.DataFrame, costs: list[tuple[str, str, Any]], *, wide: boo
             "title": {"text": "test accuracy", "standoff": 6},
             "zeroline": False,
             "domain": [0, 1] if wide else [1 - place[1], 1 - place[0]],
-            "range": [float(accuracy.min() - 2 * room), float(accuracy.max() + room)],
+            "range": [float(accuracy.min() - room), float(accuracy.max() + 1.5 * room)],
             "anchor": f"x{panel + 1}",
         }
     return layout
+
+
+def _log_ticks(values: "pd.Series[float]") -> dict[str, Any]:
+    """Ticks at 1, 2 and 5 of each decade that is on the axis; plotly's own are of different sizes."""
+    powers = range(math.floor(math.log10(values.min())), math.ceil(math.log10(values.max())) + 1)
+    ticks = [step * 10.0**power for power in powers for step in (1, 2, 5)]
+    scale = [next((s, unit) for s, unit in ((1e6, "M"), (1e3, "k"), (0, "")) if tick >= s) for tick in ticks]
+    names = [f"{tick / (size or 1):g}{unit}" for tick, (size, unit) in zip(ticks, scale, strict=True)]
+    return {"tickmode": "array", "tickvals": ticks, "ticktext": names}

@@ -72,7 +72,7 @@ def test_classes_of_each_arm_add_up_to_all_its_answers(q1: StudyResult) -> None:
     cells, classes = figure.data[:2]
     assert cells.uid == f"arm{q1.conclusion.best}-cells"
     assert np.sum(cells.customdata) == sum(each.confusion.sum() for each in q1.tallies[next(iter(arms))])
-    assert np.allclose(classes.x, np.diag(np.abs(np.asarray(cells.z))), atol=1e-3)
+    assert np.allclose(classes.x, np.diag(np.asarray(cells.z)), atol=1e-3)
 
 
 def test_of_many_classes_the_hardest_are_shown() -> None:

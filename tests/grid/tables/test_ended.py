@@ -59,7 +59,7 @@ def test_predictions_keep_each_image_and_read_as_one_table(tmp_path: Path) -> No
     assert mine["predicted"].tolist() == test.predicted.tolist()
     for name in ("true_prob", "predicted_prob"):
         np.testing.assert_array_equal(mine[name].to_numpy(), getattr(test, name).astype(np.float32))
-    assert frame.loc[[SECOND], "predicted_prob"].isna().all() and frame["true_prob"].notna().all()
+    assert frame["predicted_prob"][SECOND].isna().all() and frame["true_prob"].notna().all()
     assert ds.dataset(tmp_path / "predictions").schema.equals(PREDICTIONS)
 
 

@@ -2,8 +2,8 @@
 
 import shutil
 
-from grid.records.results_folder import ResultsFolder
 from grid.records.ledger import WHOLE
+from grid.records.results_folder import ResultsFolder
 from tests.benchmarks.command_line import seconds_and_memory
 from tests.benchmarks.commands import Ran, cifar_grid
 from tests.benchmarks.made_ledger import NUM_SEEDS, MadeLedger, make_ledger

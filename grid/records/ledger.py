@@ -219,7 +219,7 @@ class Ledger:
             try:
                 if (stamp := self.stamp(fingerprint)) is None:
                     continue
-                if known.get(fingerprint) != stamp:
+                if not stamp or known.get(fingerprint) != stamp:
                     self.read_whole(fingerprint)
                 whole[fingerprint] = stamp
             except DamageError as problem:
@@ -234,12 +234,19 @@ class Ledger:
     def stamp(self, fingerprint: str) -> str | None:
         """What differs after every change of a trial's record and predictions; None if the trial is not there.
 
+        Returns:
+            Hexadecimal digits; none if that can't be told, since what is there is no folder or can't be read.
+
         Raises:
-            OSError: Its folder is none, or can't be read.
+            OSError: A folder around it can't be read.
         """
         name = _name(fingerprint)
-        if not (found := self.files.below(name).stamps()) and not self.files.kind(name):
+        if not self.files.kind(name):
             return None
+        try:
+            found = self.files.below(name).stamps()
+        except OSError:
+            return ""
         stamp = " ".join(found.get(file, "-") for file in (TRIAL, PREDICTIONS))
         return hashlib.sha256(stamp.encode()).hexdigest()[:32]
 

@@ -51,8 +51,10 @@ ENDED = pa.schema(
         ("part", pa.string()),
     ]
 )
-"""`right` holds a bit a test image; `confusion` and `bins` are those of `Tally`, as bytes; `digest` is that of the
-record; `part` is the file with the trial's predictions."""
+"""`right` has a bit a test image, `confusion` and `bins` are those of `Tally`, `digest` is that of the record.
+
+`part` is the file with the trial's predictions.
+"""
 
 KEPT = ".report/trials"
 BATCH = 250

@@ -54,7 +54,7 @@ def test_predictions_keep_each_image_and_read_as_one_table(tmp_path: Path) -> No
     commit_in_format_1(ledger, SECOND)
     read(tmp_path, FIRST, SECOND)
     frame = pd.read_parquet(tmp_path / "predictions").set_index("fingerprint")
-    mine = frame.loc[FIRST]
+    mine = frame.loc[[FIRST]]
     assert mine["image"].tolist() == [0, 1, 2, 3, 4]
     assert mine["predicted"].tolist() == test.predicted.tolist()
     for name in ("true_prob", "predicted_prob"):

@@ -10,7 +10,7 @@ from grid.analysis.evidence import Evidence
 from grid.analysis.study_result import StudyResult
 from grid.analysis.tallies import overlap
 from grid.formats import cut, number, quoted
-from grid.report.charts.style import NEUTRAL, QUALITATIVE, make_figure, note, plain
+from grid.report.charts.style import NEUTRAL, make_figure, note, plain
 
 ROW = {"wide": 32, "narrow": 48}
 """Pixels an arm."""
@@ -18,10 +18,11 @@ MIN_SHARE = 0.09
 """Of the longest bar; a part that is shorter has no room for its number."""
 SEED_ALONE = "the best arm itself, another seed"
 PARTS = (
-    ("only the best arm is right", QUALITATIVE[0], ""),
-    ("only the other is right", QUALITATIVE[1], "/"),
-    ("none is right", NEUTRAL, "."),
+    ("only the best arm is right", "#1f6ea8", "#ffffff"),
+    ("only the other is right", "#f0b45c", "#12202b"),
+    ("none is right", "#eef0f2", "#12202b"),
 )
+"""Name of each part, its colour and that of its number: dark, middle and light, so that grey tells them apart too."""
 
 
 @dataclass(frozen=True)
@@ -67,20 +68,17 @@ def disagreement(result: StudyResult) -> go.Figure | None:
             orientation="h",
             width=0.5,
             name=name,
-            marker={
-                "color": colour,
-                "pattern": {"shape": pattern, "size": 6, "fillmode": "overlay", "fgcolor": "#ffffff"},
-            },
+            marker={"color": colour, "line": {"color": NEUTRAL, "width": 1}},
             text=[number(row.images[part + 1], 0) if row.images[part + 1] >= least else "" for row in rows],
             constraintext="none",
             textposition="inside",
             insidetextanchor="middle",
             textangle=0,
-            textfont={"size": 11, "color": "#12202b", "shadow": "0 0 2px #fff, 0 0 3px #fff"},
+            textfont={"size": 11, "color": ink},
             hovertext=[_hover(row) for row in rows],
             hoverinfo="text",
         )
-        for part, (name, colour, pattern) in enumerate(PARTS)
+        for part, (name, colour, ink) in enumerate(PARTS)
     ]
     wide, narrow = (_layout(rows, form) for form in ("wide", "narrow"))
     return make_figure(traces, wide, narrow, rows=[row.arm for row in rows], row_height=ROW)

@@ -56,7 +56,10 @@ def test_cells_are_drawn_only_where_two_axes_are_a_table(kinds: Path) -> None:
     drawn = {name: re.findall('data-figure="([a-z-]+)"', read(kinds, name)) for name in (Q1, Q5, Q7, Q8)}
     without = ["forest", "final", "accuracy", "loss", "sensitivity"]
     table = ["cells-test", "forest", "final", "cells-val", "accuracy", "loss", "sensitivity"]
-    assert drawn == {Q1: ["forest", "response", *without[1:]], Q5: without, Q7: table, Q8: without}
+    expected = {Q1: ["forest", "response", *without[1:]], Q5: without, Q7: table, Q8: without}
+    for name, first in expected.items():  # what comes after these is folded away
+        assert drawn[name][: len(first)] == first
+        assert not [chart for chart in drawn[name][len(first) :] if "cells" in chart]
 
 
 def test_a_setting_that_some_architectures_do_not_have_is_not_shared(tmp_path: Path) -> None:

@@ -86,16 +86,20 @@ def this_process(command: str) -> Holder:
 
 
 def process_start(pid: int) -> str | None:
-    """Returns when a running process started; empty text if it is a zombie; None if that is not known."""
+    """Returns when a running process started; empty text if it has ended as a whole; None if that is not known.
+
+    While it is killed its first thread may be a zombie already and another one still hold its files.
+    """
     if Path("/proc/self/stat").exists():
         stat = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()  # its name, in brackets, may hold anything
         start = f"{_boot()} {stat[19]}" if stat else None
+        num_threads = int(stat[17]) if stat else 0
     else:
         ps = ["ps", "-o", "stat=,lstart=", "-p", str(pid)]
         done = subprocess.run(ps, capture_output=True, text=True, env=os.environ | {"LC_ALL": "C", "TZ": "UTC"})
         stat = done.stdout.split()
-        start = " ".join(stat[1:]) or None
-    return "" if stat and stat[0][0] in "ZX" else start
+        start, num_threads = " ".join(stat[1:]) or None, 0
+    return "" if stat and stat[0][0] in "ZX" and num_threads <= 1 else start
 
 
 def _machine() -> str:

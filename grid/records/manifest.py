@@ -18,6 +18,7 @@ from typing import Literal
 from pydantic import AwareDatetime, ValidationError
 
 from cifar_models.config import Frozen
+from grid.errors import LostLockError
 from grid.records.files import Folder
 from grid.records.plan import PlanCounts, StudyPlan
 
@@ -188,7 +189,7 @@ def recorded_run(folder: Folder, command: Sequence[str], num_threads: Mapping[st
         log.begin()  # whoever interrupts the run may do so while this is written
         yield log
         outcome = log.outcome
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, LostLockError):  # whichever of its processes learnt first that the folder is lost
         outcome = "interrupted"
         raise
     finally:

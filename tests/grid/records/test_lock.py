@@ -238,7 +238,7 @@ def test_a_paused_run_whose_lock_was_taken_over_ends_with_one_line(
                 pass
         with taken(tmp_path, take_over=here):
             other.send_signal(signal.SIGCONT)
-            assert other.wait(timeout=20) == 1
+            assert other.wait(timeout=90) == 1
             assert other.stderr
             line = other.stderr.read()
             assert f"taken over by process {os.getpid()} on " in line and line.count("\n") == 1

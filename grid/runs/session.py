@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from grid.records.status import RETRIED
 from grid.report.samples import samples_are_missing, write_samples
 from grid.runs.method import Method
 from grid.runs.on_end import run_on_end
+from grid.runs.outcome import outcome_of
 from grid.runs.planning import plan_composed, print_counts, refuse_too_many_gpu_hours
 from grid.runs.request import Request
 from grid.runs.screening import confirmation, plan_screening, rule_of, schedule_of
@@ -91,9 +91,8 @@ class Session:
             self._say(*self.folder.set_aside_damaged())
             index, cards = make_report(self.folder)
             complete = self._print_outcome() and answered
-            for line in answer_lines(card for card in cards if card.study.name in self.plans):
+            for line in [*answer_lines(card for card in cards if card.study.name in self.plans), ""]:
                 self.out.print(line, markup=False, soft_wrap=False)
-            self.out.print()
             if self._log is not None and not complete:
                 self._log.outcome = "interrupted" if self.interrupted else "failed"
         return index, complete
@@ -295,12 +294,7 @@ class Session:
 
     def _print_outcome(self) -> bool:
         """Says how the trials ended; returns whether each has a result, or may go without."""
-        planned = list(dict.fromkeys(trial.fingerprint for plan in self.plans.values() for trial in plan.trials))
-        records = self.folder.ledger.read(planned)
-        statuses = Counter(records[f].status if f in records else "not_run" for f in planned)
-        self.out.print("Trials: " + ", ".join(f"{number} {status}" for status, number in sorted(statuses.items())))
-        if statuses["not_run"]:
-            self.out.print("Interrupted: run the same command again to go on.")
-        for reason in dict.fromkeys(r.reason for r in records.values() if r.status in RETRIED):
-            self.out.print(f"  {one_line(reason)}", markup=False)
-        return not statuses.keys() & (RETRIED | {"skipped"} if self.method.require_all else RETRIED)
+        lines, statuses = outcome_of(self.plans.values(), self.folder.ledger)
+        for line in lines:
+            self.out.print(line, markup=False)
+        return not statuses & (RETRIED | {"skipped"} if self.method.require_all else RETRIED)

@@ -1,7 +1,7 @@
 """How weights are updated: the rule, the schedule of its rate, and the penalty on the weights."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,34 +13,36 @@ from cifar_models.config import OptimizerConfig, OptimizerName
 Parameters = Iterable[nn.Parameter]
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """A rule by which weights are updated.
 
     Attributes:
-        build: Makes it, from what it updates and its configuration; torch's defaults for whatever that does not name.
+        build: Torch's own, which takes what it updates, `lr` and `weight_decay`; its defaults hold for whatever is not
+            given.
         num_states: Numbers that it keeps for a weight, beside the weight.
+        reads: Further fields of `OptimizerConfig` that it takes, by the same names.
     """
 
-    build: Callable[[Parameters, OptimizerConfig], Optimizer]
+    build: Callable[..., Optimizer]
     num_states: int
+    reads: tuple[str, ...] = ()
 
 
 RULES: dict[OptimizerName, Rule] = {
-    "sgd": Rule(lambda p, config: SGD(p, config.lr, weight_decay=config.weight_decay), num_states=0),
-    "sgd_momentum": Rule(
-        lambda p, config: SGD(p, config.lr, momentum=config.momentum, weight_decay=config.weight_decay), num_states=1
-    ),
-    "adagrad": Rule(lambda p, config: Adagrad(p, config.lr, weight_decay=config.weight_decay), num_states=1),
-    "adam": Rule(lambda p, config: Adam(p, config.lr, weight_decay=config.weight_decay), num_states=2),
-    "adamw": Rule(lambda p, config: AdamW(p, config.lr, weight_decay=config.weight_decay), num_states=2),
+    "sgd": Rule(SGD, num_states=0),
+    "sgd_momentum": Rule(SGD, num_states=1, reads=("momentum",)),
+    "adagrad": Rule(Adagrad, num_states=1),
+    "adam": Rule(Adam, num_states=2),
+    "adamw": Rule(AdamW, num_states=2),
 }
 """Every rule, by its name in `OptimizerConfig`."""
 
 
 def build_optimizer(parameters: Parameters, config: OptimizerConfig) -> Optimizer:
     """Torch's own rule of that name."""
-    return RULES[config.name].build(parameters, config)
+    rule = RULES[config.name]
+    further = {name: getattr(config, name) for name in rule.reads}
+    return rule.build(parameters, lr=config.lr, weight_decay=config.weight_decay, **further)
 
 
 def build_schedule(optimizer: Optimizer, config: OptimizerConfig, num_steps: int) -> LRScheduler:

@@ -100,7 +100,7 @@ OTHER_FILES = {
     "execution/ray_cluster.py": "reads the configuration that ray up left in the home folder",
     "runs/precision.py": "reads /proc/cpuinfo",
     "execution/warm.py": "leaves a file in a temporary folder of the run",
-    "execution/tuning.py": "reads a file that Tune has just written to a temporary folder",
+    "execution/watcher.py": "reads a file that Tune has just written to a temporary folder",
     "execution/checkpoints.py": "writes to a URL that is no local path",
     "records/export.py": "the text of a script, which is not run here",
 }

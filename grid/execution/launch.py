@@ -8,11 +8,16 @@ from typing import Any
 
 from ray import tune
 from ray.exceptions import RayError
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import TrialProgressCallback
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
 
 from cifar_models.data import Dataset
 from grid.errors import LostClusterError
 from grid.execution.checkpoints import CheckpointStore, StorageError
-from grid.execution.interrupt import interruptible
+from grid.execution.interrupt import Interruption, interruptible
 from grid.execution.lost_trials import MAX_WORKER_LOSSES, record_lost
 from grid.execution.nodes import node_reports
 from grid.execution.own_ray import tune_takes_ready_workers, wait_for_workers
@@ -27,7 +32,7 @@ from grid.execution.ray_cluster import (
 from grid.execution.recorder import start_recorder
 from grid.execution.resources import Resources
 from grid.execution.schedule import Job, Schedule
-from grid.execution.tuning import InterruptibleFIFO, RunWatcher, ScheduleSearcher, Silence, name_trial
+from grid.execution.watcher import NotSaved, RunWatcher, job_of
 from grid.records.ledger import Ledger
 from grid.records.lock import Fence
 
@@ -129,6 +134,64 @@ def check_storage(store: CheckpointStore) -> None:
             raise StorageError(f"node {node}: {problem}")
 
 
+class ScheduleSearcher(NotSaved, Searcher):
+    """Gives Tune a trial for each job of a schedule, and none any more once a run was interrupted.
+
+    Attributes:
+        schedule: What to train next.
+        interruption: Whether the user asked for the end.
+    """
+
+    def __init__(self, schedule: Schedule, interruption: Interruption) -> None:
+        super().__init__()
+        self.schedule = schedule
+        self.interruption = interruption
+        self.live: set[str] = set()
+
+    def suggest(self, trial_id: str) -> Any:
+        """What Tune hands to `run_trial`, None for nothing yet, or that there is no more. Tune asks again and again."""
+        if self.interruption.requested or self.schedule.is_done():
+            return Searcher.FINISHED
+        job = self.schedule.next_job()
+        if job is None:
+            # Tune would ask for ten minutes, and then wait forever
+            assert self.live, "the schedule waits for a trial, and none is running"
+            return None
+        self.live.add(trial_id)
+        return {"job": job}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """A trial ended in some way; `RunWatcher` tells the schedule how."""
+        self.live.discard(trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Saves nothing: a run goes on from the ledger, never from Tune's state."""
+
+
+class InterruptibleFIFO(NotSaved, FIFOScheduler):
+    """Starts trials in order; drops those that still wait once a run was interrupted."""
+
+    def __init__(self, interruption: Interruption) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.interruption = interruption
+
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
+        """The next trial; Tune asks every time around its loop."""
+        if not self.interruption.requested:
+            return super().choose_trial_to_run(tune_controller)
+        for trial in tune_controller.get_trials():  # type: ignore[no-untyped-call]
+            if trial.status == Trial.PENDING:
+                tune_controller.stop_trial(trial)  # type: ignore[no-untyped-call]
+        return None
+
+
+class Silence(NotSaved, TrialProgressCallback):
+    """Takes the place of the callback that Tune would add, which prints of some trials even when told to be silent."""
+
+    def _print(self, msg: str) -> None:
+        pass
+
+
 def run_tune(
     trainable: Callable[..., None], resources: Resources, searcher: ScheduleSearcher, watcher: RunWatcher
 ) -> None:
@@ -158,3 +221,9 @@ def run_tune(
                 failure_config=tune.FailureConfig(max_failures=MAX_WORKER_LOSSES),
             ),
         ).fit()
+
+
+def name_trial(trial: Trial) -> str:
+    """Name and folder of one of Tune's trials; a paused one is another trial of Tune when it goes on."""
+    job = job_of(trial)
+    return f"{job.fingerprint}-{job.until_epoch}"

@@ -15,7 +15,7 @@ from cifar_models.config import PublishedConfig
 from grid.errors import UserError
 from grid.execution import ray_cluster
 from grid.execution.interrupt import Interruption
-from grid.execution.launch import run_tune
+from grid.execution.launch import ScheduleSearcher, run_tune
 from grid.execution.progress import ProgressDisplay, RunState
 from grid.execution.ray_cluster import (
     check_a_trial_fits,
@@ -27,7 +27,7 @@ from grid.execution.ray_cluster import (
 from grid.execution.resources import ArchitectureShare, Resources, Share
 from grid.execution.schedule import Job, Queue
 from grid.execution.trial import limit_memory
-from grid.execution.tuning import RunWatcher, ScheduleSearcher
+from grid.execution.watcher import RunWatcher
 from tests.grid.execution.small_runs import small_trials
 from tests.grid.test_cli import ROOT
 

@@ -1,4 +1,4 @@
-"""What Ray Tune asks during a run, and what it tells: the schedule behind a searcher, the news for the display."""
+"""What Ray Tune tells during a run of what becomes of its trials, and who has to know it."""
 
 import errno
 import re
@@ -7,11 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
-from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
-from ray.tune.progress_reporter import TrialProgressCallback
-from ray.tune.schedulers import FIFOScheduler
-from ray.tune.search import Searcher
 
 from grid.execution.interrupt import Interruption
 from grid.execution.memory_kills import MemoryKills
@@ -23,65 +19,14 @@ ANSI_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 FAILURE_HEADING = re.compile(r"^Failure # \d+ \(occurred at .*\)\n", re.MULTILINE)
 
 
-class _NotSaved:
+class NotSaved:
     """Is pickled without its content: Tune saves what it is given for a restore that is never used here."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
-class ScheduleSearcher(_NotSaved, Searcher):
-    """Gives Tune a trial for each job of a schedule, and none any more once a run was interrupted.
-
-    Attributes:
-        schedule: What to train next.
-        interruption: Whether the user asked for the end.
-    """
-
-    def __init__(self, schedule: Schedule, interruption: Interruption) -> None:
-        super().__init__()
-        self.schedule = schedule
-        self.interruption = interruption
-        self.live: set[str] = set()
-
-    def suggest(self, trial_id: str) -> Any:
-        """What Tune hands to `run_trial`, None for nothing yet, or that there is no more. Tune asks again and again."""
-        if self.interruption.requested or self.schedule.is_done():
-            return Searcher.FINISHED
-        job = self.schedule.next_job()
-        if job is None:
-            # Tune would ask for ten minutes, and then wait forever
-            assert self.live, "the schedule waits for a trial, and none is running"
-            return None
-        self.live.add(trial_id)
-        return {"job": job}
-
-    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """A trial ended in some way; `RunWatcher` tells the schedule how."""
-        self.live.discard(trial_id)
-
-    def save(self, checkpoint_path: str) -> None:
-        """Saves nothing: a run goes on from the ledger, never from Tune's state."""
-
-
-class InterruptibleFIFO(_NotSaved, FIFOScheduler):
-    """Starts trials in order; drops those that still wait once a run was interrupted."""
-
-    def __init__(self, interruption: Interruption) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.interruption = interruption
-
-    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
-        """The next trial; Tune asks every time around its loop."""
-        if not self.interruption.requested:
-            return super().choose_trial_to_run(tune_controller)
-        for trial in tune_controller.get_trials():  # type: ignore[no-untyped-call]
-            if trial.status == Trial.PENDING:
-                tune_controller.stop_trial(trial)  # type: ignore[no-untyped-call]
-        return None
-
-
-class RunWatcher(_NotSaved, tune.Callback):
+class RunWatcher(NotSaved, tune.Callback):
     """Tells the schedule and the display what becomes of the trials.
 
     Attributes:
@@ -174,23 +119,10 @@ class RunWatcher(_NotSaved, tune.Callback):
         self.schedule.job_ended(job.fingerprint, status, val_acc)
 
 
-class Silence(_NotSaved, TrialProgressCallback):
-    """Takes the place of the callback that Tune would add, which prints of some trials even when told to be silent."""
-
-    def _print(self, msg: str) -> None:
-        pass
-
-
 def job_of(trial: Trial) -> Job:
     """The job that one of Tune's trials was made for."""
     job: Job = trial.config["job"]
     return job
-
-
-def name_trial(trial: Trial) -> str:
-    """Name and folder of one of Tune's trials; a paused one is another trial of Tune when it goes on."""
-    job = job_of(trial)
-    return f"{job.fingerprint}-{job.until_epoch}"
 
 
 def loss_of(trial: Trial) -> str:

@@ -25,8 +25,8 @@ from grid.execution.progress import ProgressDisplay
 from grid.execution.ray_cluster import (
     alive_nodes,
     check_a_trial_fits,
-    has_gpus,
     num_pending_trials,
+    offered_by,
     ray_cluster,
 )
 from grid.execution.recorder import start_recorder
@@ -111,7 +111,7 @@ def prepare(resources: Resources, store: CheckpointStore) -> Resources:
         UserError: A trial asks for more than any node has, or a node can't use the checkpoint storage.
     """
     nodes = alive_nodes()
-    resources = resources.settled(has_gpus(nodes))
+    resources = resources.settled(offered_by(nodes))
     shares = resources.shares()
     for share in shares:
         check_a_trial_fits(nodes, share)

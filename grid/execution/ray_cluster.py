@@ -173,13 +173,13 @@ def alive_nodes() -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
-def has_gpus(nodes: Sequence[dict[str, Any]]) -> bool:
-    """Whether any node has a GPU, or the autoscaler could start one that has."""
+def offered_by(nodes: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
+    """What each node offers, and each kind of node that the autoscaler could start."""
     offered = [node["Resources"] for node in nodes]
     if AUTOSCALING_CONFIG.exists():
         kinds = yaml.safe_load(AUTOSCALING_CONFIG.read_text(encoding="utf-8")).get("available_node_types", {})
         offered += [kind.get("resources", {}) for kind in kinds.values()]
-    return any(resources.get("GPU", 0) > 0 for resources in offered)
+    return offered
 
 
 def num_trials_at_once(nodes: Sequence[dict[str, Any]], share: Share) -> int:

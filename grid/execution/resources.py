@@ -1,6 +1,7 @@
 """What trials may use. None of it decides their numbers but the threads, which all trials of an architecture share."""
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -9,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from cifar_models.config import Architecture, Frozen
 from grid.errors import UserError
+from grid.execution.gpus import gpu_here
 
 
 def expand_home(path: Path) -> Path:
@@ -102,16 +104,19 @@ class Resources(Storage):
     compile: bool = False
     checkpoint_interval_s: Annotated[float, Parameter(parse=False)] = 60.0
 
-    def settled(self, has_gpus: bool) -> "Resources":
+    def settled(self, offered: Iterable[Mapping[str, float]] | None = None) -> "Resources":
         """Returns the same with a number of GPUs: the user's choice, else one a trial where there are any.
 
         Args:
-            has_gpus: Whether there are any where the trials run.
+            offered: What the nodes offer that trials run on, as Ray counts it; None for a run on a machine like this.
 
         Raises:
             UserError: Networks shall be compiled for a CPU.
         """
-        settled = self if self.gpus is not None else self.model_copy(update={"gpus": float(has_gpus)})
+        settled = self
+        if self.gpus is None:
+            has_gpus = gpu_here() if offered is None else any(of.get("GPU", 0) > 0 for of in offered)
+            settled = self.model_copy(update={"gpus": float(has_gpus)})
         # measured with torch 2.14.1: its code for convolution, LeakyReLU and batch normalisation in training is off by
         # as much as the result itself
         if self.compile and not all(share.gpus for share in settled.shares()):

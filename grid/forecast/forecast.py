@@ -24,7 +24,7 @@ def forecast(configs: Sequence[TrainConfig], dataset: Dataset, ledger: Ledger, r
         ledger: What was trained before, here or elsewhere.
         resources: What each trial may use.
     """
-    resources = settled_here(resources)
+    resources = resources.settled()
     on_gpu = bool(resources.gpus)
     works = [Work(config, resources.share(config.model.architecture)) for config in configs]
     workloads = list(dict.fromkeys(workload_of(config) for config in configs))
@@ -37,11 +37,6 @@ def forecast(configs: Sequence[TrainConfig], dataset: Dataset, ledger: Ledger, r
     num_gpus = torch.cuda.device_count() if on_gpu else 0
     capacity = Capacity(cpus=num_cpus, gpus=num_gpus, max_trials=resources.max_trials)
     return estimate(works, images, timed | known, measure_sizes(workloads), capacity)
-
-
-def settled_here(resources: Resources) -> Resources:
-    """The resources with the GPUs that a trial has on a machine like this one, unless the user chose."""
-    return resources.settled(default_device().type == "cuda")
 
 
 def _count(dataset: Dataset, data: DataConfig) -> ImageCounts:

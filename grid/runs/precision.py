@@ -1,10 +1,9 @@
 """The number format that suits where trials run. Found without torch where it can be: importing that takes seconds."""
 
-import ctypes
-import sys
 from pathlib import Path
 from typing import Literal
 
+from grid.execution.gpus import gpu_may_be_here
 from grid.execution.resources import Resources
 
 Precision = Literal["bf16", "fp32"]
@@ -19,20 +18,11 @@ def native_precision(resources: Resources) -> Precision:
     """bf16 where the hardware computes in it, else fp32: of the GPUs that trials ask for, or of this machine."""
     if resources.gpus:
         return "bf16"  # the GPUs may be on other machines than this; current ones all have it
-    if (found := None if may_have_gpu() else processor_precision(PROCESSORS)) is not None:
+    if not gpu_may_be_here() and (found := processor_precision(PROCESSORS)) is not None:
         return found
     from cifar_models import device
 
     return device.native_precision(device.default_device())
-
-
-def may_have_gpu() -> bool:
-    """Whether torch may find a GPU here: not without NVIDIA's driver, nor AMD's."""
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return sys.platform != "linux" or Path("/dev/kfd").exists()
-    return True
 
 
 def processor_precision(processors: Path) -> Precision | None:

@@ -19,9 +19,9 @@ from grid.execution.launch import ScheduleSearcher, run_tune
 from grid.execution.progress import ProgressDisplay, RunState
 from grid.execution.ray_cluster import (
     check_a_trial_fits,
-    has_gpus,
     num_pending_trials,
     num_trials_at_once,
+    offered_by,
     storage_note,
 )
 from grid.execution.resources import ArchitectureShare, Resources, Share
@@ -47,7 +47,7 @@ LAPTOP, WORKSTATION, CLUSTER = [node(8)], [node(16, 1)], [node(4), node(32, 4), 
 def test_by_default_a_trial_has_a_core_and_a_gpu_where_there_is_one(
     nodes: list[dict[str, Any]], share: Share, at_once: int
 ) -> None:
-    assert Resources().settled(has_gpus(nodes)).shares() == [share]
+    assert Resources().settled(offered_by(nodes)).shares() == [share]
     assert num_trials_at_once(nodes, share) == at_once
 
 
@@ -55,9 +55,9 @@ def test_a_cluster_that_has_no_gpu_yet_but_can_start_one_has_gpus(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(ray_cluster, "AUTOSCALING_CONFIG", tmp_path / "config.yaml")
-    assert not has_gpus([node(0)])
+    assert Resources().settled(offered_by([node(0)])).gpus == 0
     shutil.copy(ROOT / "cluster.yaml", tmp_path / "config.yaml")
-    assert has_gpus([node(0)])
+    assert Resources().settled(offered_by([node(0)])).gpus == 1
 
 
 def test_fractions_share_a_device_without_rounding_one_trial_away() -> None:
@@ -69,7 +69,7 @@ def test_fractions_share_a_device_without_rounding_one_trial_away() -> None:
 def test_an_architecture_can_have_a_share_of_its_own() -> None:
     own = ArchitectureShare(architecture="resnet50", cpus=4, gpus=1)
     resources = Resources(cpus=1, gpus=0.25, by_architecture=(own,))
-    assert resources.settled(True) == resources, "the user chose"
+    assert resources.settled([{"GPU": 1}]) == resources, "the user chose"
     assert resources.share("residual_cnn") == Share(cpus=1, gpus=0.25)
     assert resources.share("resnet50") == Share(cpus=4, gpus=1)
     assert [share.num_threads for share in resources.shares()] == [1, 4]
@@ -147,5 +147,5 @@ def test_a_worker_is_reused_for_trials_of_its_share_and_gives_way_to_those_of_an
 def test_networks_are_compiled_for_gpus_only(own: tuple[str, ...]) -> None:
     wanted = Resources.model_validate({"compile": True, "by_architecture": own})
     with pytest.raises(UserError, match=r"^--compile: on a CPU"):
-        wanted.settled(has_gpus=False)
-    assert wanted.settled(has_gpus=True).compile
+        wanted.settled([{"CPU": 8}])
+    assert wanted.settled([{"CPU": 8}, {"GPU": 1}]).compile

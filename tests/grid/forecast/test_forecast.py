@@ -8,7 +8,7 @@ from cifar_models.device import default_device, describe
 from cifar_models.records import EpochRecord
 from grid.execution.resources import Resources
 from grid.forecast import forecast as room
-from grid.forecast.forecast import forecast, settled_here
+from grid.forecast.forecast import forecast
 from grid.forecast.speeds import Range, Speed, workload_of
 from grid.records.files import Folder
 from grid.records.ledger import Ledger, TrialRecord
@@ -61,8 +61,8 @@ def test_what_could_not_be_timed_is_unknown_for_its_reason(tmp_path: Path, monke
 
 @pytest.mark.parametrize("gpus", [0.0, 0.5])
 def test_the_users_choice_of_gpus_holds_whatever_this_machine_has(gpus: float) -> None:
-    assert settled_here(Resources(gpus=gpus)).share("residual_cnn").gpus == gpus
+    assert Resources(gpus=gpus).settled().share("residual_cnn").gpus == gpus
 
 
 def test_without_a_choice_a_trial_has_a_gpu_if_this_machine_has_one() -> None:
-    assert settled_here(Resources()).gpus == (default_device().type == "cuda")
+    assert Resources().settled().gpus == (default_device().type == "cuda")

@@ -14,9 +14,6 @@ from grid.records.status import SETTLED
 
 Stage = Literal["full", "screening"]
 
-SCREENING_SEED = 1_000_000
-"""First seed of a screening: far from 0, 1, 2, …, so that what is chosen is confirmed on fresh ones."""
-
 
 class PlannedTrial(Frozen):
     """One cell of a study: an arm with one of the seeds.
@@ -144,18 +141,17 @@ class PlanCounts(Frozen):
 
 def make_plan(study: Study, data_fingerprint: str) -> StudyPlan:
     """Lists every trial of a study."""
-    empty = StudyPlan(study=study, data_fingerprint=data_fingerprint, trials=())
-    return empty.with_seeds([len(study.seeds)] * len(study.arms))
+    return StudyPlan(
+        study=study, data_fingerprint=data_fingerprint, trials=every_arm(study, data_fingerprint, study.seeds)
+    )
 
 
-def make_screening(study: Study, data_fingerprint: str, num_seeds: int) -> StudyPlan:
-    """Lists the trials that screen a study's arms, with seeds that no trial at full budget has."""
-    trials = [
-        planned_trial(study, data_fingerprint, arm, SCREENING_SEED + seed, "screening")
-        for seed in range(num_seeds)
-        for arm in range(len(study.arms))
-    ]
-    return StudyPlan(study=study, data_fingerprint=data_fingerprint, trials=tuple(trials))
+def every_arm(
+    study: Study, data_fingerprint: str, seeds: Sequence[int], stage: Stage = "full"
+) -> tuple[PlannedTrial, ...]:
+    """Plans the trials of every arm with every seed."""
+    arms = range(len(study.arms))
+    return tuple(planned_trial(study, data_fingerprint, arm, seed, stage) for seed in seeds for arm in arms)
 
 
 def planned_trial(study: Study, data_fingerprint: str, arm: int, seed: int, stage: Stage = "full") -> PlannedTrial:

@@ -5,11 +5,10 @@ from collections.abc import Collection, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from cifar_models.config import TrainConfig
 from grid.errors import QuestionError, UserError
 from grid.forecast.estimate import Capacity, Estimate, estimate, estimate_in_words
 from grid.questions.question import SourcedQuestion
-from grid.records.plan import PlanCounts, StudyPlan, count, settled_fingerprints
+from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
 from grid.records.results_folder import ResultsFolder
 from grid.runs.method import Method, PlannedMethod
 from grid.runs.request import Request
@@ -51,7 +50,7 @@ def print_plan(
         settled = settled_fingerprints(plans, folder.ledger)
         for plan in plans:
             out.print(rule_of(plan))
-    new = new_arms(plans, settled)
+    new = new_trials(plans, settled)
     for line in skipped_in_words(without_weights(new, request.resources.weights_dir)):
         out.print(line, markup=False)
     if timed:
@@ -90,12 +89,10 @@ def refuse_too_many_gpu_hours(
     """
     if method.max_gpu_hours is None:
         return
-    from grid.forecast.forecast import settled_here  # torch takes seconds to import
-
     if method.scheduler == "asha":
         plans = [plan_screening(plan, method) for plan in plans]
     expected = expect(plans, request, method, folder, settled_fingerprints(plans, folder.ledger))
-    if expected.unknown and settled_here(request.resources).gpus:
+    if expected.unknown and request.resources.settled().gpus:
         reason = next(iter(expected.unknown))
         raise UserError(f"--max-gpu-hours: how long trials take is not known, {reason}; leave it out, or run there")
     if expected.gpu_hours.high > method.max_gpu_hours:
@@ -123,7 +120,7 @@ def expect(
     """
     from grid.forecast.forecast import forecast  # torch takes seconds to import
 
-    new = new_arms(plans, settled)
+    new = new_trials(plans, settled)
     skipped = without_weights(new, request.resources.weights_dir)
     configs = [config for fingerprint, config in new.items() if fingerprint not in skipped]
     if method.scheduler == "asha":
@@ -138,16 +135,6 @@ def expect(
     if not configs:
         return estimate([], {}, {}, {}, Capacity(cpus=1))
     return forecast(configs, request.load_dataset(plans), folder.ledger, request.resources)
-
-
-def new_arms(plans: Sequence[StudyPlan], settled: Collection[str]) -> dict[str, TrainConfig]:
-    """The arm of each trial that is to be trained, by the trial's fingerprint; each trial once."""
-    return {
-        trial.fingerprint: plan.study.arms[trial.arm].config
-        for plan in plans
-        for trial in plan.trials
-        if trial.fingerprint not in settled
-    }
 
 
 def print_counts(plans: Sequence[StudyPlan], counts: Sequence[PlanCounts], out: Console) -> None:

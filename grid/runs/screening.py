@@ -6,9 +6,12 @@ from cifar_models.config import TrainConfig
 from grid.execution.asha import AshaSchedule, choose_num_finalists, describe
 from grid.execution.schedule import Schedule
 from grid.records.ledger import Ledger
-from grid.records.plan import Screening, StudyPlan, make_screening
+from grid.records.plan import Screening, StudyPlan, every_arm
 from grid.records.status import RETRIED, Status
 from grid.runs.method import PlannedMethod
+
+FIRST_SEED = 1_000_000
+"""Of a screening: far from 0, 1, 2, …, so that what is chosen is confirmed on fresh ones."""
 
 
 def plan_screening(plan: StudyPlan, method: PlannedMethod) -> StudyPlan:
@@ -17,9 +20,14 @@ def plan_screening(plan: StudyPlan, method: PlannedMethod) -> StudyPlan:
     Raises:
         UserError: An arm's budget is too small to compare anything before its end.
     """
-    screening = make_screening(plan.study, plan.data_fingerprint, method.screening_seeds)
     rule = describe([arm.config.epochs for arm in plan.study.arms], method.screening_seeds, num_finalists(plan, method))
-    return screening.model_copy(update={"screening": Screening(rule=rule, standings=())})
+    seeds = range(FIRST_SEED, FIRST_SEED + method.screening_seeds)
+    return StudyPlan(
+        study=plan.study,
+        data_fingerprint=plan.data_fingerprint,
+        trials=every_arm(plan.study, plan.data_fingerprint, seeds, "screening"),
+        screening=Screening(rule=rule, standings=()),
+    )
 
 
 def rule_of(screening: StudyPlan) -> str:

@@ -1,8 +1,5 @@
 """Trials whose process was lost for the last time: why, as far as that can be known, and their row in the ledger."""
 
-from datetime import UTC, datetime
-
-from cifar_models.config import TRAINING_VERSION
 from grid.execution.memory_kills import MemoryKills, have_risen
 from grid.execution.schedule import Job
 from grid.records.ledger import Ledger, TrialRecord
@@ -39,18 +36,7 @@ def record_lost(
 ) -> tuple[Status, str]:
     """Commits a trial that could not do so itself, because its process was gone; returns its status and the reason."""
     status, reason = explain_loss(error, memory_kills)
-    ledger.commit(
-        TrialRecord(
-            fingerprint=job.fingerprint,
-            status=status,
-            reason=reason,
-            traceback=error if status == "error" else None,  # of memory Ray lists every program of the machine
-            config=job.config,
-            data_fingerprint=data_fingerprint,
-            training_version=TRAINING_VERSION,
-            started=datetime.now(UTC).isoformat(),
-            wall_s=0.0,
-            machine="unknown",
-        )
-    )
+    record = TrialRecord.untrained(job.fingerprint, job.config, data_fingerprint, status, reason)
+    traceback = error if status == "error" else None  # of memory Ray lists every program of the machine
+    ledger.commit(record.model_copy(update={"traceback": traceback}))
     return status, reason

@@ -2,10 +2,9 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
-from cifar_models.config import TRAINING_VERSION, PublishedConfig, TrainConfig
+from cifar_models.config import PublishedConfig, TrainConfig
 from grid.formats import plural
 from grid.records.ledger import Ledger, TrialRecord
 from grid.records.plan import StudyPlan
@@ -56,16 +55,5 @@ def record_skipped(skipped: Mapping[str, str], plans: Sequence[StudyPlan], ledge
     for fingerprint, (plan, trial) in trials.items():
         known = earlier.get(fingerprint)
         if known is None or not (known.epochs or known.reason == skipped[fingerprint]):
-            ledger.commit(
-                TrialRecord(
-                    fingerprint=fingerprint,
-                    status="skipped",
-                    reason=skipped[fingerprint],
-                    config=plan.config(trial),
-                    data_fingerprint=plan.data_fingerprint,
-                    training_version=TRAINING_VERSION,
-                    started=datetime.now(UTC).isoformat(),
-                    wall_s=0.0,
-                    machine="unknown",
-                )
-            )
+            config, why = plan.config(trial), skipped[fingerprint]
+            ledger.commit(TrialRecord.untrained(fingerprint, config, plan.data_fingerprint, "skipped", why))

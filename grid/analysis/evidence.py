@@ -121,12 +121,8 @@ class Evidence:
             self._moderated[first, second] = self._moderate(first, second)
         return self._moderated[first, second]
 
-    def moderation(self) -> Moderation | None:
-        """The seed variances of all arms that can be compared; None if they are too few."""
-        return self._moderation
-
     def _moderate(self, first: int, second: int) -> Effect | None:
-        moderation = self.moderation()
+        moderation = self.moderation
         if moderation is None or not {first, second} <= moderation.arms.keys():
             return None
         seeds = self.seeds(first), self.seeds(second)
@@ -144,7 +140,8 @@ class Evidence:
         return {}
 
     @cached_property
-    def _moderation(self) -> Moderation | None:
+    def moderation(self) -> Moderation | None:
+        """The seed variances of all arms that can be compared; None if they are too few."""
         contest = self.contest()
         seeds = [self.seeds(arm) for arm in contest]
         key = tuple((arm, *of) for arm, of in zip(contest, seeds, strict=True))

@@ -107,7 +107,7 @@ def judge(
     evidence: Evidence,
     claimed: Sequence[Hypothesis],
     others: Sequence[Hypothesis],
-    looks: "Looks | None" = None,
+    looks: Looks | None = None,
 ) -> list[Finding]:
     """Tests everything at once; findings of `claimed`, then of `others`.
 
@@ -119,12 +119,15 @@ def judge(
     """
     looks = looks or Looks()
     hypotheses = [*claimed, *others]
+    sides = [(one.supports, one.contradicts, one.equal) for one in hypotheses]
     found = np.zeros((3, len(hypotheses)), dtype=bool)  # for, against, equal
     p, p_alone, p_equal = np.full((3, len(hypotheses)), np.nan)
     for level, view in looks.views(evidence):
-        supports, contradicts, equal = _p_sides(view, hypotheses)
+        met = p_values(view, [demand for cases in sides for case in cases for demand in case.demands])
+        p_sides = np.array([[p_of_case(case, met) for case in cases] for cases in sides])
+        supports, contradicts, equal = p_sides.reshape(-1, 3).T
         p_alone = np.minimum(1, 2 * np.fmin(supports, contradicts))
-        last_step = LAST_STEP if view.moderation() is not None else 0.0
+        last_step = LAST_STEP if view.moderation is not None else 0.0
         corrected = _corrected(p_alone, len(claimed), BETTER * level, last_step)
         equality = _corrected(equal, len(claimed), EQUAL * level)
         towards = np.fmin(supports, 2) <= np.fmin(contradicts, 2)
@@ -137,13 +140,6 @@ def judge(
         Finding(int(direction[i]), bool(found[2, i]), *map(float, (p[i], alpha[i], p_alone[i], p_equal[i])))
         for i in range(len(hypotheses))
     ]
-
-
-def _p_sides(view: Evidence, hypotheses: Sequence[Hypothesis]) -> Array:
-    """p-values `(3, H)` of each hypothesis: for it, against it, and of equality."""
-    sides = [(one.supports, one.contradicts, one.equal) for one in hypotheses]
-    met = p_values(view, [demand for cases in sides for case in cases for demand in case.demands])
-    return np.array([[p_of_case(case, met) for case in cases] for cases in sides]).reshape(-1, 3).T
 
 
 def _corrected(p: Array, num_claims: int, level: float, last_step: float = 0.0) -> Array:

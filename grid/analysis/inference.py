@@ -78,9 +78,9 @@ class Effect(NamedTuple):
     num_above: Any = math.nan
 
     @property
-    def identical(self) -> bool:
+    def identical(self) -> npt.NDArray[np.bool_]:
         """Whether nothing at all was seen to vary or to differ."""
-        return bool(self.mean == 0 and self.seed_se == 0 and self.image_se == 0)
+        return (np.asarray(self.mean) == 0) & (np.asarray(self.seed_se) == 0) & (np.asarray(self.image_se) == 0)
 
     @property
     def turned(self) -> "Effect":
@@ -199,7 +199,7 @@ def p_between(effect: Effect, low: npt.ArrayLike, high: npt.ArrayLike) -> Array:
     Source: Schuirmann 1987, Journal of Pharmacokinetics and Biopharmaceutics 15.
     """
     inside = np.maximum(p_above(effect, low), p_below(effect, high))
-    return np.where(_is_identical(effect) & (np.less(low, 0) & np.greater(high, 0)), 0.0, inside)
+    return np.where(effect.identical & (np.less(low, 0) & np.greater(high, 0)), 0.0, inside)
 
 
 def holm(p_values: npt.ArrayLike) -> Array:
@@ -262,8 +262,3 @@ def _two_sided(effect: Effect, distance: Array, upward: npt.ArrayLike) -> Array:
         low, high = np.where(wide, middle, low), np.where(wide, high, middle)
     p = np.where(distance > 0, 10.0**high, 1.0)
     return np.where(np.isnan(half_width(effect)), np.nan, p)
-
-
-def _is_identical(effect: Effect) -> npt.NDArray[np.bool_]:
-    parts = (effect.mean, effect.seed_se, effect.image_se)
-    return np.asarray(np.logical_and.reduce([np.asarray(part) == 0 for part in parts]))

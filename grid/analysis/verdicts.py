@@ -133,7 +133,10 @@ def judge_study(evidence: Evidence, looks: Looks | None = None) -> Judgement:
         claim.name: _verdict(claim, hypothesis, _uncontradicted(claim, hypothesis, finding, found), evidence)
         for claim, hypothesis, finding in zip(claims, hypotheses, findings[: len(claims)], strict=True)
     }
-    verdicts = tuple(judged.get(claim.name) or _elsewhere(claim, study) for claim in study.claims)
+    verdicts = tuple(
+        judged.get(claim.name) or ClaimVerdict(claim, "not comparable", why_not=not_comparable(claim, study))
+        for claim in study.claims
+    )
     return Judgement(evidence, found, verdicts, may_be_best(evidence, pairs, found, looks), looks or Looks())
 
 
@@ -157,10 +160,6 @@ def _pairs(evidence: Evidence) -> list[tuple[int, int]]:
     return [(min(best, arm), max(best, arm)) for arm in arms if arm != best]
 
 
-def _elsewhere(claim: Claim, study: Study) -> ClaimVerdict:
-    return ClaimVerdict(claim, "not comparable", why_not=not_comparable(claim, study))
-
-
 def _uncontradicted(
     claim: Claim, hypothesis: Hypothesis, finding: Finding, pairs: Mapping[tuple[int, int], Finding]
 ) -> Finding:
@@ -178,19 +177,13 @@ def _uncontradicted(
     return dataclasses.replace(finding, direction=0) if bars else finding
 
 
-def _word(claim: Claim, finding: Finding) -> Verdict:
-    if finding.equal and (finding.direction == 0 or (claim.best is not None and finding.direction < 0)):
-        return "practically equal"
-    return WORDS[finding.direction]
-
-
 def _verdict(claim: Claim, hypothesis: Hypothesis, finding: Finding, evidence: Evidence) -> ClaimVerdict:
     if not hypothesis.supports.groups:
         return ClaimVerdict(claim, "inconclusive", why_not=_nothing_to_test(claim, evidence))
-    verdict = _word(claim, finding)
-    demands, against = hypothesis.supports.demands, hypothesis.contradicts.demands
-    if verdict == "practically equal":
-        demands = hypothesis.equal.demands
+    verdict, demands = WORDS[finding.direction], hypothesis.supports.demands
+    if finding.equal and (finding.direction == 0 or (claim.best is not None and finding.direction < 0)):
+        verdict, demands = "practically equal", hypothesis.equal.demands
+    against = hypothesis.contradicts.demands
     met = p_values(evidence, [*demands, *against])
     if finding.direction < 0 and verdict != "practically equal":
         deciding = min(against, key=lambda demand: math.inf if math.isnan(met[demand]) else met[demand])

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 
 from grid.analysis.conclusion import Conclusion
 from grid.analysis.family import finding_word
-from grid.analysis.verdicts import ClaimVerdict
 from grid.analysis.wording import advice_in_words, verdict_in_words
 from grid.formats import unbroken
-from grid.questions.study import Study
 from grid.report.charts.forest import ForestRow
 
 
@@ -37,7 +35,18 @@ class ClaimRow:
 def claim_rows(conclusion: Conclusion) -> list[ClaimRow]:
     """The claims of a study in its question's order."""
     judgement = conclusion.judgement
-    return [_row(verdict, judgement.evidence.study) for verdict in judgement.verdicts]
+    return [
+        ClaimRow(
+            says=verdict.claim.says,
+            source=verdict.claim.source,
+            verdict=verdict.verdict,
+            finding=unbroken(verdict_in_words(verdict, judgement.evidence.study)),
+            advice=advice_in_words(verdict),
+            num_trials=len(verdict.fingerprints),
+            arms=tuple(sorted(verdict.arms)),
+        )
+        for verdict in judgement.verdicts
+    ]
 
 
 def forest_rows(conclusion: Conclusion) -> list[ForestRow]:
@@ -63,15 +72,3 @@ def _against(conclusion: Conclusion, arm: int, best: int) -> ForestRow:
     note = "by less than half a point" if finding.equal and finding.direction else ""
     mean, (low, high), seeds = float(found.seen.effect.mean), found.seen.interval, int(found.seen.effect.num_seeds)
     return ForestRow(arm, label, mean, low, high, seeds, direction, note)
-
-
-def _row(verdict: ClaimVerdict, study: Study) -> ClaimRow:
-    return ClaimRow(
-        verdict.claim.says,
-        verdict.claim.source,
-        verdict.verdict,
-        unbroken(verdict_in_words(verdict, study)),
-        advice_in_words(verdict),
-        len(verdict.fingerprints),
-        tuple(sorted(verdict.arms)),
-    )

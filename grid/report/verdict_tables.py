@@ -119,7 +119,7 @@ def _verdict_row(plan: StudyPlan, verdict: ClaimVerdict) -> dict[str, Any]:
 
 def _comparison_row(plan: StudyPlan, judgement: Judgement, first: int, second: int) -> dict[str, Any]:
     study, found = plan.study, judgement.pairs[first, second]
-    moderation = judgement.evidence.moderation()
+    moderation = judgement.evidence.moderation
     moderated = judgement.evidence.moderated(first, second) is not None
     row: dict[str, Any] = {
         "study": study.name,

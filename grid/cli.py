@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from grid.errors import LostClusterError, LostLockError, UserError, first_error, one_line
+from grid.errors import LostClusterError, LostLockError, UserError, first_error, one_line, printable
 from grid.execution.resources import Resources, Storage, expand_home
 from grid.runs.method import Method, PlannedMethod
 from grid.runs.request import DataRequest, Request
@@ -242,7 +242,7 @@ def _explain_option(error: CycloptsError, command: str) -> str:
     """Says in one line which option is wrong, and what is allowed."""
     cause, argument, advice = error.__cause__, error.argument, f" (see cifar-grid {command} --help)"
     if argument is None or not isinstance(cause, ValidationError):
-        return "".join(c if c.isprintable() else " " for c in str(error).rstrip(".")) + advice
+        return printable(str(error).rstrip(".")) + advice
     found = first_error(cause)
     field, value = found["loc"][:1], repr(found["input"])[:80]
     option = next((child.name for child in argument.children if child.keys[-1:] == field), argument.name)

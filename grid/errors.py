@@ -26,10 +26,15 @@ MAX_LINE = 2_000
 """Characters of a line that is printed: what somebody else wrote may be quoted in it, of any length."""
 
 
+def printable(text: str, instead: str = " ") -> str:
+    """A text without characters that would steer a terminal or end a line."""
+    return "".join(letter if letter.isprintable() else instead for letter in text)
+
+
 def one_line(message: object) -> str:
     """A message as it is printed: one line, without what would steer a terminal, and not without end."""
     text = " ".join(str(message).split())
-    text = "".join(letter if letter.isprintable() else "?" for letter in text[: MAX_LINE + 1])
+    text = printable(text[: MAX_LINE + 1], "?")
     return text if len(text) <= MAX_LINE else f"{text[:MAX_LINE]}…"
 
 

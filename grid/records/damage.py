@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from grid.errors import UserError
+from grid.errors import UserError, printable
 from grid.records.files import Folder
 
 DAMAGED = "damaged"
@@ -57,8 +57,8 @@ def set_aside(ledger: Folder, name: str, problem: str) -> DamagedTrial:
     Raises:
         UserError: It can't be moved.
     """
-    printable = "".join(letter if letter.isprintable() else "?" for letter in name.rpartition("/")[2])
-    moved_to = f"{DAMAGED}/{printable[:50]}-{uuid.uuid4().hex[:8]}"
+    shown = printable(name.rpartition("/")[2], "?")
+    moved_to = f"{DAMAGED}/{shown[:50]}-{uuid.uuid4().hex[:8]}"
     try:
         ledger.move(name, moved_to)
     except OSError as error:
@@ -66,7 +66,7 @@ def set_aside(ledger: Folder, name: str, problem: str) -> DamagedTrial:
             f"{ledger.path / name}: {problem}, and can't be moved away ({error.strerror}: {error.filename}); "
             "move it by hand"
         ) from error
-    return DamagedTrial(fingerprint=printable, problem=problem, moved_to=ledger.path / moved_to)
+    return DamagedTrial(fingerprint=shown, problem=problem, moved_to=ledger.path / moved_to)
 
 
 def _visible(folder: Folder) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import AwareDatetime, Field
 
 from cifar_models.config import Frozen
+from grid.errors import printable
 
 
 class Holder(Frozen):
@@ -43,7 +44,7 @@ class Holder(Frozen):
 
     def __str__(self) -> str:
         since = f"{self.since.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-        return _printable(f"process {self.pid} on {self.host}, started by {self.user}, since {since} ({self.command})")
+        return printable(f"process {self.pid} on {self.host}, started by {self.user}, since {since} ({self.command})")
 
     def as_json(self) -> bytes:
         """What stands in the file of a lock."""
@@ -80,7 +81,7 @@ def this_process(command: str) -> Holder:
         host=socket.gethostname(),
         machine=_machine(),
         user=user,
-        command=_printable(command),
+        command=printable(command),
         since=datetime.now(UTC),
     )
 
@@ -111,10 +112,6 @@ def _machine() -> str:
 def _boot() -> str:
     """Identifies the time since the machine was last started; empty where the system has no such number."""
     return _text("/proc/sys/kernel/random/boot_id")
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _text(path: str) -> str:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from grid.errors import LostLockError, UserError
+from grid.errors import LostLockError, UserError, printable
 from grid.records.files import Folder
 from grid.records.holder import Holder, this_process
 from grid.records.lock_file import LOCK as LOCK
@@ -253,8 +253,7 @@ def _refusal(file: LockFile, other: Holder) -> str:
     if other.is_here():
         advice = f"wait for it, stop it with kill -INT {other.pid}, or give another folder with --results"
     elif other.format == 1:
-        host = "".join(letter if letter.isprintable() else " " for letter in other.host)
-        advice = f"if that no longer runs, which only {host} can tell, add --take-over"
+        advice = f"if that no longer runs, which only {printable(other.host)} can tell, add --take-over"
     else:
         advice = (
             f"its last sign of life came {max(0.0, file.age_s()):.0f} s ago; if it was killed, add --take-over, or "

@@ -6,8 +6,6 @@ from typing import Literal
 
 import torch
 
-from cifar_models.environment import WORKER_ENVIRONMENT as WORKER_ENVIRONMENT
-
 
 def default_device() -> torch.device:
     """The first GPU that this process may use, or the CPU."""

@@ -21,12 +21,14 @@ from pydantic import TypeAdapter
 
 from cifar_models.checkpoint import TrainState
 from cifar_models.config import TrainConfig
-from cifar_models.device import WORKER_ENVIRONMENT, default_device, prepare_process
+from cifar_models.device import default_device, prepare_process
+from cifar_models.environment import WORKER_ENVIRONMENT
 from cifar_models.images import DeviceImages
 from cifar_models.models import build_model
 from cifar_models.optimizers import RULES, build_optimizer, build_schedule
 from cifar_models.train import measures, memory_layout, predict, train_epoch, trained_parameters
 from cifar_models.weights import WeightsError
+from grid.execution.gpus import gpu_here
 from grid.forecast.estimate import Size
 from grid.forecast.speeds import Range, Speed
 
@@ -74,7 +76,7 @@ def calibrate(
         Speeds by workload; for one that could not be timed the reason in a line.
     """
     workloads = list(dict.fromkeys(workloads))
-    if on_gpu and not torch.cuda.is_available():
+    if on_gpu and not gpu_here():
         return dict.fromkeys(workloads, "this machine has no GPU to time them on")
     parts = [workloads[first::num_at_once] or workloads for first in range(num_at_once)] if workloads else []
     found: dict[TrainConfig, Speed | str] = {}

@@ -49,13 +49,8 @@ def find_samples(study: Study, folder: Folder) -> list[Strip]:
     return [strip for strip, _ in _strips(study) if folder.kind(strip.file) == "file"]
 
 
-def samples_are_missing(study: Study, folder: Folder) -> bool:
-    """Whether a study has an augmentation whose strip is not in the folder."""
-    return len(find_samples(study, folder)) < len(_strips(study))
-
-
 def write_samples(study: Study, folder: Folder) -> list[Strip]:
-    """Draws a strip for every augmentation of a study; the same bytes every time.
+    """Draws a strip for every augmentation of a study that has none in the folder; the same bytes every time.
 
     Args:
         study: The study; nothing is written if none of its arms augments.
@@ -64,14 +59,13 @@ def write_samples(study: Study, folder: Folder) -> list[Strip]:
     Returns:
         All of its strips.
     """
-    strips = _strips(study)
-    if not strips:
-        return []
-    originals = _tinted_digits()
-    for strip, config in strips:
-        with folder.writing(strip.file) as file:
-            _picture(originals, _augmented(originals, config)).save(file, format="PNG", optimize=True)
-    return [strip for strip, _ in strips]
+    missing = [(strip, config) for strip, config in _strips(study) if folder.kind(strip.file) != "file"]
+    if missing:
+        originals = _tinted_digits()
+        for strip, config in missing:
+            with folder.writing(strip.file) as file:
+                _picture(originals, _augmented(originals, config)).save(file, format="PNG", optimize=True)
+    return find_samples(study, folder)
 
 
 def _strips(study: Study) -> list[tuple[Strip, AugmentationConfig]]:

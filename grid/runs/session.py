@@ -23,7 +23,7 @@ from grid.records.manifest import RunLog, recorded_run
 from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
 from grid.records.results_folder import ResultsFolder
 from grid.records.status import RETRIED
-from grid.report.samples import samples_are_missing, write_samples
+from grid.report.samples import write_samples
 from grid.runs.method import Method
 from grid.runs.on_end import run_on_end
 from grid.runs.outcome import outcome_of
@@ -254,8 +254,7 @@ class Session:
         self.folder.save_plans(plans)
         self.folder.read_plans()  # what the report could not read later is said now
         for plan in plans:
-            if samples_are_missing(plan.study, self.folder.files):
-                write_samples(plan.study, self.folder.files)
+            write_samples(plan.study, self.folder.files)
         record_skipped(self._skipped, plans, self.folder.ledger)
         return self._log
 

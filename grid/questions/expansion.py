@@ -9,12 +9,12 @@ from pydantic import ValidationError
 
 from cifar_models.config import Architecture, ResidualCNNConfig, TrainConfig
 from grid.errors import QuestionError, UserError, explain, field_of, first_error
-from grid.questions.arms import Cell, make_arms
 from grid.questions.claim_checks import refuse_wrong_claims
-from grid.questions.fields import Overrides, nested
+from grid.questions.fields import Overrides, field_value, nested
+from grid.questions.names import Cell, make_axes, name_arms
 from grid.questions.question import Budget, CellBlock, Profile, SourcedQuestion
 from grid.questions.sourced_yaml import Location
-from grid.questions.study import Study
+from grid.questions.study import Arm, Axis, Study
 
 MAX_ARMS = 10_000
 """More arms than anyone could read a chart of; a product that exceeds it is a slip of the pen."""
@@ -72,7 +72,7 @@ def make_study(
             budgets = _budget_layers(profile, architecture, None)
             budgets += _budget_layers(budget, architecture, ("profiles", profile_name))
             cells.append(_make_cell(question, [*shared, *budgets, run_wide, *changes], block, changes))
-    axes, arms = make_arms(question, cells)
+    axes, arms = _make_arms(question, cells)
     study = Study(
         question=question.name,
         title=spec.title,
@@ -151,6 +151,26 @@ def _make_cell(question: SourcedQuestion, layers: list[Layer], block: CellBlock,
     if block.label or block.one_at_a_time:  # a label stands for what is set; around a base, say what is changed
         named = [*block.product, *(changes[-1][0] if len(changes) > len(block.winners_of) + 2 else ())]
     return Cell(block.label, changed, named, bool(block.one_at_a_time) and not named, config)
+
+
+def _make_arms(question: SourcedQuestion, cells: list[Cell]) -> tuple[tuple[Axis, ...], tuple[Arm, ...]]:
+    """Merges equal cells into one arm.
+
+    Raises:
+        QuestionError: The question describes an axis that it does not vary.
+    """
+    unique: dict[TrainConfig, list[Cell]] = {}
+    for cell in cells:
+        unique.setdefault(cell.config, []).append(cell)
+    fields = list(dict.fromkeys(field for cell in cells for field in cell.changed))
+    for field in question.question.axes:
+        if field not in fields:
+            raise question.source.error(("axes", field), f"axes: {field!r} is varied by no cell")
+    values = [{field: field_value(config, field) for field in fields} for config in unique]
+    axes = make_axes(question, fields, values)
+    labels = name_arms(question, unique.values(), axes, fields)
+    arms = zip(labels, values, unique, strict=True)
+    return tuple(axes), tuple(Arm(label=label, values=of, config=config) for label, of, config in arms)
 
 
 def _blame(

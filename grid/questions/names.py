@@ -1,13 +1,14 @@
-"""From cells to arms, and the names that arms and axes have on a page."""
+"""The names that arms, axes and their values have on a page."""
 
 import json
 from collections import Counter
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from cifar_models.config import TrainConfig
 from grid.questions.fields import field_value, has_field
 from grid.questions.question import SourcedQuestion
-from grid.questions.study import Arm, Axis
+from grid.questions.study import Axis
 
 
 class Cell(NamedTuple):
@@ -28,26 +29,19 @@ class Cell(NamedTuple):
     config: TrainConfig
 
 
-def make_arms(question: SourcedQuestion, cells: list[Cell]) -> tuple[tuple[Axis, ...], tuple[Arm, ...]]:
-    """Merges equal cells into one arm, and names arms and axes.
-
-    Raises:
-        QuestionError: The question describes an axis that it does not vary.
-    """
-    unique: dict[TrainConfig, list[Cell]] = {}
-    for cell in cells:
-        unique.setdefault(cell.config, []).append(cell)
-    fields = list(dict.fromkeys(field for cell in cells for field in cell.changed))
-    for field in question.question.axes:
-        if field not in fields:
-            raise question.source.error(("axes", field), f"axes: {field!r} is varied by no cell")
-    values = [{field: field_value(config, field) for field in fields} for config in unique]
-    axes = [_make_axis(question, field, [each[field] for each in values]) for field in _telling(fields, values)]
-    labels = [_labels(question, same, axes, None) for same in unique.values()]
+def name_arms(
+    question: SourcedQuestion, arms: Collection[list[Cell]], axes: list[Axis], fields: list[str]
+) -> list[str]:
+    """A label for each arm, made of what its axes say; of all `fields` that vary, where that is not unique."""
+    labels = [_labels(question, cells, axes, None) for cells in arms]
     if len(set(labels)) < len(labels):
-        labels = [_labels(question, same, axes, fields) for same in unique.values()]
-    arms = zip(_distinct(labels), values, unique, strict=True)
-    return tuple(axes), tuple(Arm(label=label, values=of, config=config) for label, of, config in arms)
+        labels = [_labels(question, cells, axes, fields) for cells in arms]
+    return _distinct(labels)
+
+
+def make_axes(question: SourcedQuestion, fields: list[str], arms: list[dict[str, Any]]) -> list[Axis]:
+    """The axes along which arms with such values of some fields differ, and the names of their values."""
+    return [_make_axis(question, field, [each[field] for each in arms]) for field in _telling(fields, arms)]
 
 
 def _telling(fields: list[str], arms: list[dict[str, Any]]) -> list[str]:

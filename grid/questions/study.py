@@ -75,13 +75,6 @@ class Study(Frozen):
     answers: tuple[Answer, ...] = ()
     vary: tuple[Literal["split"], ...] = ()
 
-    def config(self, arm: int, seed: int) -> TrainConfig:
-        """What a trial of an arm trains: the only place where a seed enters a configuration."""
-        config = self.arms[arm].config.model_copy(update={"seed": seed})
-        if "split" not in self.vary:
-            return config
-        return config.model_copy(update={"data": config.data.model_copy(update={"split_seed": seed})})
-
     @property
     def name(self) -> str:
         """Name of the study's page and file: unique for a question, profile and data set."""

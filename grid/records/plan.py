@@ -87,7 +87,7 @@ class StudyPlan(Frozen):
 
     def config(self, trial: PlannedTrial) -> TrainConfig:
         """Returns the configuration of a trial."""
-        return self.study.config(trial.arm, trial.seed)
+        return config_of(self.study, trial.arm, trial.seed)
 
     def num_seeds(self) -> tuple[int, ...]:
         """Number of seeds that each arm has at full budget."""
@@ -154,9 +154,17 @@ def every_arm(
     return tuple(planned_trial(study, data_fingerprint, arm, seed, stage) for seed in seeds for arm in arms)
 
 
+def config_of(study: Study, arm: int, seed: int) -> TrainConfig:
+    """What a trial of an arm trains: the only place where a seed enters a configuration."""
+    config = study.arms[arm].config.model_copy(update={"seed": seed})
+    if "split" not in study.vary:
+        return config
+    return config.model_copy(update={"data": config.data.model_copy(update={"split_seed": seed})})
+
+
 def planned_trial(study: Study, data_fingerprint: str, arm: int, seed: int, stage: Stage = "full") -> PlannedTrial:
     """Plans the trial of an arm with a seed."""
-    key = fingerprint(study.config(arm, seed), data_fingerprint)
+    key = fingerprint(config_of(study, arm, seed), data_fingerprint)
     return PlannedTrial(arm=arm, seed=seed, fingerprint=key, stage=stage)
 
 
@@ -175,7 +183,7 @@ def settled_fingerprints(plans: Sequence[StudyPlan], ledger: Ledger) -> set[str]
 def new_trials(plans: Sequence[StudyPlan], settled: Collection[str]) -> dict[str, TrainConfig]:
     """What is to be trained: plans minus ledger, each trial once, by fingerprint."""
     return {
-        trial.fingerprint: plan.study.config(trial.arm, trial.seed)
+        trial.fingerprint: config_of(plan.study, trial.arm, trial.seed)
         for plan in plans
         for trial in plan.trials
         if trial.fingerprint not in settled

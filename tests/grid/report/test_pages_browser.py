@@ -13,7 +13,7 @@ import pytest
 from grid.execution.resources import Resources
 from grid.records.files import Folder
 from grid.records.ledger import Ledger
-from grid.records.plan import make_plan
+from grid.records.plan import config_of, make_plan
 from grid.runs.request import Request
 from tests.grid.constructed import DATA_FINGERPRINT, HOSTILE, catalogue_plan, fill_ledger, small_study
 from tests.grid.constructed_reports import (
@@ -284,7 +284,7 @@ def test_a_click_on_a_point_opens_its_trial_which_says_how_to_train_it_again(
     assert run == "cifar-grid run again.yaml --profile quick --dataset digits --seeds 3 --results again"
     again = Request(seeds=3).of([str(tmp_path / "again.yaml")], Resources())
     (study,) = again.studies(again.sourced())
-    assert study.config(0, 2) == plan.config(trial)
+    assert config_of(study, 0, 2) == plan.config(trial)
 
     page.keyboard.press("Escape")
     assert not dialog.is_visible()

@@ -80,7 +80,8 @@ class Effect(NamedTuple):
     @property
     def identical(self) -> npt.NDArray[np.bool_]:
         """Whether nothing at all was seen to vary or to differ."""
-        return (np.asarray(self.mean) == 0) & (np.asarray(self.seed_se) == 0) & (np.asarray(self.image_se) == 0)
+        parts = (np.asarray(self.mean), np.asarray(self.seed_se), np.asarray(self.image_se))
+        return np.asarray(np.logical_and.reduce([part == 0 for part in parts]))
 
     @property
     def turned(self) -> "Effect":

@@ -11,6 +11,7 @@ from cifar_models.config import DataConfig, Frozen, TrainConfig
 from grid.execution.resources import Share
 from grid.forecast.speeds import ImageCounts, Range, Speed, total, trial_s, workload_of
 from grid.formats import duration, number, plural
+from grid.records.fingerprint import can_go_on
 
 HOUR_S = 3600.0
 
@@ -58,6 +59,7 @@ class Estimate(Frozen):
         gpu_s: Seconds of each trial, times the GPUs that it occupies.
         checkpoint_bytes: Of the largest trials at once, a checkpoint each.
         weights_bytes: Final weights of all trials.
+        states_bytes: Final states of all trials that a longer training can go on from.
     """
 
     num_trials: int
@@ -68,6 +70,7 @@ class Estimate(Frozen):
     gpu_s: Range
     checkpoint_bytes: int
     weights_bytes: int
+    states_bytes: int
 
     @property
     def gpu_hours(self) -> Range:
@@ -114,6 +117,7 @@ def estimate(
         weights_bytes=sum(
             sizes[workload].weights * FLOAT_BYTES for work in works if (workload := workload_of(work.config)) in sizes
         ),
+        states_bytes=sum(size for work, size in zip(works, checkpoints, strict=True) if can_go_on(work.config)),
     )
 
 
@@ -146,13 +150,16 @@ def occupy(works: Sequence[tuple[Work, float]], capacity: Capacity) -> tuple[flo
     return max((end for end, _, _ in running), default=0.0), at_once
 
 
-def estimate_in_words(estimated: Estimate, price: float | None = None, *, keeps_weights: bool = False) -> list[str]:
+def estimate_in_words(
+    estimated: Estimate, price: float | None = None, *, keeps_weights: bool = False, keeps_states: bool = False
+) -> list[str]:
     """What a run takes, a line each; nothing if it trains nothing.
 
     Args:
         estimated: The estimate.
         price: What a GPU costs an hour, in whatever currency.
         keeps_weights: Whether the final weights of the trials are kept.
+        keeps_states: Whether their final states are.
     """
     known, unknown, gpu_hours = estimated.num_trials, estimated.unknown, estimated.gpu_hours
     if not known and not unknown:
@@ -172,6 +179,8 @@ def estimate_in_words(estimated: Estimate, price: float | None = None, *, keeps_
     lines.append(f"Checkpoints: {decimal(estimated.checkpoint_bytes)}, one of each trial under way")
     if keeps_weights:
         lines.append(f"Final weights: {decimal(estimated.weights_bytes)}")
+    if keeps_states:
+        lines.append(f"Kept states: {decimal(estimated.states_bytes)}, beside the checkpoints")
     return lines
 
 

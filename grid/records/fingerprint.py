@@ -32,6 +32,11 @@ def fingerprint(config: TrainConfig, data_fingerprint: str, training_version: in
     return hashlib.sha256(canonical.encode()).hexdigest()[:24]
 
 
+def can_go_on(config: TrainConfig) -> bool:
+    """Whether a training with more epochs begins with this one: not if the rate hangs on how many there will be."""
+    return config.optimizer.schedule == "constant"
+
+
 def lineage(config: TrainConfig, data_fingerprint: str) -> str | None:
     """What names the kept state of trials that differ in nothing but their number of epochs.
 
@@ -40,6 +45,6 @@ def lineage(config: TrainConfig, data_fingerprint: str) -> str | None:
     Returns:
         A name that no fingerprint has; None if the rate at a step depends on how many epochs there will be.
     """
-    if config.optimizer.schedule != "constant":
+    if not can_go_on(config):
         return None
     return f"{fingerprint(config.model_copy(update={'epochs': 1}), data_fingerprint)}-kept"

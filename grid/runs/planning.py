@@ -56,7 +56,8 @@ def print_plan(
     if timed:
         out.print("Timing some steps of each kind of trial that is new …")
         expected = expect(plans, request, method, folder, settled)
-        for line in estimate_in_words(expected, price, keeps_weights=method.keep_weights != "none"):
+        kept = {"keeps_weights": method.keep_weights != "none", "keeps_states": request.resources.keep_states}
+        for line in estimate_in_words(expected, price, **kept):
             out.print(line)
     elif new:
         request.load_dataset(plans)  # timing does it too: a run would refuse what does not fit the images

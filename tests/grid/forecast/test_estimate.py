@@ -89,6 +89,14 @@ def test_only_trials_at_once_have_checkpoints_at_once_but_all_have_weights() -> 
     assert (found.checkpoint_bytes, found.weights_bytes) == (4800 + 4000, 6 * 4000)
 
 
+def test_states_are_kept_of_all_trials_that_a_longer_training_can_go_on_from() -> None:
+    cosine = ADAM.model_copy(update={"optimizer": ADAM.optimizer.model_copy(update={"schedule": "cosine"})})
+    sizes = SIZES | {workload_of(cosine): SIZES[workload_of(ADAM)]}
+    planned = [Work(config, CPU) for config in (ADAM, cosine, SGD, ADAM)]
+    found = estimate(planned, IMAGES, SPEEDS, sizes, Capacity(cpus=2))
+    assert found.states_bytes == 4800 + 4000 + 4800
+
+
 def test_trials_whose_time_is_not_known_are_named_with_the_reason() -> None:
     speeds: dict[TrainConfig, Speed | str] = {
         workload_of(ADAM): SPEEDS[workload_of(ADAM)],
@@ -117,8 +125,9 @@ def test_the_words_give_both_ends_the_cost_and_the_bytes() -> None:
         gpu_s=Range(3600, 7200),
         checkpoint_bytes=2_500_000,
         weights_bytes=1_000,
+        states_bytes=7_500_000,
     )
-    assert estimate_in_words(found, price=2.5, keeps_weights=True) == [
+    assert estimate_in_words(found, price=2.5, keeps_weights=True, keeps_states=True) == [
         "Trials at once: 2",
         "Wall time: 1 min 30 s to 1 h 1 min with GPUs like this machine's",
         "Trial hours: 2.00 to 4.00",
@@ -126,6 +135,7 @@ def test_the_words_give_both_ends_the_cost_and_the_bytes() -> None:
         "Cost: 2.50 to 5.00 at 2.5 a GPU hour; idle GPUs cost as much",
         "Checkpoints: 2.5 MB, one of each trial under way",
         "Final weights: 1.0 kB",
+        "Kept states: 7.5 MB, beside the checkpoints",
     ]
 
 

@@ -9,7 +9,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
@@ -159,26 +159,32 @@ def report(*, results: Results = RESULTS, images: Images = None) -> None:
     """Makes tables and pages anew from the ledger; needs neither torch nor Ray."""
     from grid.records.lock import held_lock
     from grid.records.results_folder import ResultsFolder
-    from grid.report.answers import answer_lines
-    from grid.report.images import check_can_draw, write_images
-    from grid.report.pipeline import make_report, results_of
+    from grid.report.card import answer_lines
+    from grid.report.pipeline import make_report
+
+    folder = ResultsFolder(results)
+
+    def mend(damaged: Collection[str]) -> None:
+        with contextlib.suppress(UserError), held_lock(results, shlex.join(sys.argv)):  # a run at work does it itself
+            for moved in folder.ledger.set_aside_damaged(damaged):
+                out.print(one_line(moved), markup=False)
 
     if images:
+        from grid.report.images import check_can_draw
+
         check_can_draw()
-    folder = ResultsFolder(results)
     folder.read_plans()  # there have to be results
-    with contextlib.suppress(UserError), held_lock(results, shlex.join(sys.argv)):  # a run at work there does it itself
-        for damaged in folder.set_aside_damaged():
-            out.print(one_line(damaged), markup=False)
-    index, cards = make_report(folder)
+    mend(())
+    index, cards = make_report(folder, mend=mend)
     for line in answer_lines(cards):
         out.print(line, markup=False, soft_wrap=False)
     out.print(f"\nReport: {index.resolve()}", markup=False)
     if images:
-        out.print(
-            f"Images: {write_images(results_of(folder, folder.read_plans()), folder.files, images).resolve()}",
-            markup=False,
-        )
+        from grid.report.findings import results_of
+        from grid.report.images import write_images
+
+        drawn = write_images(results_of(folder, folder.read_plans()), folder.files, images)
+        out.print(f"Images: {drawn.resolve()}", markup=False)
 
 
 @app.command

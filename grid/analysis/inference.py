@@ -39,6 +39,9 @@ ALPHA = 0.05
 LUCK = 0.025
 """Share of experiments in which means by seed lie closer together than the smallest spread that is believed."""
 
+LEAST_P = 1e-100
+"""The smallest p-value that is told from less."""
+
 Array = npt.NDArray[np.float64]
 
 
@@ -254,12 +257,16 @@ def _odds_reach(effect: Effect, t: Array, upward: npt.ArrayLike) -> Array:
     return np.asarray(np.square(first) + np.square(second))
 
 
-def _two_sided(effect: Effect, distance: Array, upward: npt.ArrayLike) -> Array:
+def _two_sided(effect: Effect, distance: npt.ArrayLike, upward: npt.ArrayLike) -> Array:
     """The error rate at which the half-width is `distance`, by bisection of its logarithm; 1e-100 stands for less."""
-    low, high = np.full(np.shape(distance), -100.0), np.zeros(np.shape(distance))
-    for _ in range(50):
+    *parts, distance, upward = np.broadcast_arrays(*effect, distance, upward)
+    p = np.array(np.where(distance > 0, LEAST_P, 1.0))
+    near = (distance > 0) & np.isfinite(distance)  # no interval reaches infinity
+    asked, far, up = Effect(*(part[near] for part in parts)), distance[near], upward[near]
+    low, high = np.full(far.shape, math.log10(LEAST_P)), np.zeros(far.shape)
+    for _ in range(50 if far.size else 0):
         middle = (low + high) / 2
-        wide = half_width(effect, 10.0**middle, upward) > distance
+        wide = half_width(asked, 10.0**middle, up) > far
         low, high = np.where(wide, middle, low), np.where(wide, high, middle)
-    p = np.where(distance > 0, 10.0**high, 1.0)
+    p[near] = 10.0**high
     return np.where(np.isnan(half_width(effect)), np.nan, p)

@@ -1,6 +1,6 @@
 """All that is known of a study, made once from the tables and handed to pages, charts, tables and the terminal."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -66,20 +66,6 @@ def looks_of(plan: StudyPlan) -> Looks:
     if plan.looks:
         return Looks(plan.looks)
     return Looks(plan.shown, by_hand=True) if len(plan.shown) > 1 else Looks()
-
-
-def seeds_ended(plan: StudyPlan, ended: Collection[str]) -> tuple[int, ...]:
-    """How many of each arm's seeds at full budget have ended, up to the first that has not.
-
-    Args:
-        plan: The study.
-        ended: Fingerprints of the trials that have.
-    """
-    states: dict[int, list[bool]] = {arm: [] for arm in range(len(plan.study.arms))}
-    for trial in plan.trials:
-        if trial.stage == "full":
-            states[trial.arm].append(trial.fingerprint in ended)
-    return tuple([*of, False].index(False) for of in states.values())
 
 
 def study_results(plans: Sequence[StudyPlan], tables: Mapping[str, pa.Table]) -> list[StudyResult]:

@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -157,7 +157,7 @@ class Ledger:
                 f"{error.filename}: can't be read ({error.strerror}); make it readable or move it away"
             ) from error
         damaged = [set_aside(self.files, name, problem) for name, problem in foreign]
-        known = json.loads(read_signed(self.files, WHOLE) or "{}")
+        known = self._known_whole()
         whole = {}
         for fingerprint in dict.fromkeys(fingerprints):
             try:
@@ -171,9 +171,18 @@ class Ledger:
             except OSError as error:
                 problem_in_words = f"{Path(error.filename or fingerprint).name}: {error.strerror}"
                 damaged.append(set_aside(self.files, _name(fingerprint), problem_in_words))
-        if not whole.items() <= known.items():
-            write_signed(self.files, WHOLE, json.dumps(known | whole).encode())
+        self.note_whole(whole)
         return damaged
+
+    def note_whole(self, stamps: Mapping[str, str]) -> None:
+        """Remembers trials that were found undamaged, with the stamp that each had before it was read."""
+        known = self._known_whole()
+        if not stamps.items() <= known.items():
+            write_signed(self.files, WHOLE, json.dumps({**known, **stamps}).encode())
+
+    def _known_whole(self) -> dict[str, str]:
+        known: dict[str, str] = json.loads(read_signed(self.files, WHOLE) or "{}")
+        return known
 
     def stamp(self, fingerprint: str) -> str | None:
         """What differs after every change of a trial's record and predictions; None if the trial is not there.

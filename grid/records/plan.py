@@ -94,6 +94,18 @@ class StudyPlan(Frozen):
         counts = Counter(trial.arm for trial in self.trials if trial.stage == "full")
         return tuple(counts[arm] for arm in range(len(self.study.arms)))
 
+    def seeds_ended(self, ended: Collection[str]) -> tuple[int, ...]:
+        """How many of each arm's seeds at full budget have ended, up to the first that has not.
+
+        Args:
+            ended: Fingerprints of the trials that have.
+        """
+        states: dict[int, list[bool]] = {arm: [] for arm in range(len(self.study.arms))}
+        for trial in self.trials:
+            if trial.stage == "full":
+                states[trial.arm].append(trial.fingerprint in ended)
+        return tuple([*of, False].index(False) for of in states.values())
+
     def looked_at(self) -> "StudyPlan":
         """Returns the plan with a look at all of its trials noted; looking at the same trials twice counts once."""
         seeds = self.num_seeds()

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from grid.errors import UserError
-from grid.records.damage import DamagedTrial
 from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.records.plan import StudyPlan
@@ -87,10 +86,6 @@ class ResultsFolder:
         earlier = self._read_plan(name)
         same = (earlier.study, earlier.data_fingerprint) == (plan.study, plan.data_fingerprint)
         return earlier if same and earlier.looks else plan
-
-    def set_aside_damaged(self) -> list[DamagedTrial]:
-        """Moves trials of any study here that can't be read out of the way, so that they are trained again."""
-        return self.ledger.set_aside_damaged(trial.fingerprint for plan in self.plans() for trial in plan.trials)
 
     def _plan_names(self) -> list[str]:
         try:

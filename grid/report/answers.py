@@ -6,13 +6,10 @@ most, numbers to the precision that they have.
 
 import math
 from collections import Counter
-from collections.abc import Iterable
 
-from cifar_models.config import Frozen
 from grid.analysis.study_result import StudyResult
 from grid.analysis.verdicts import Judgement
 from grid.formats import cut, number, plural, quoted, unbroken
-from grid.questions.study import Study
 from grid.records.status import RETRIED
 
 MAX_TIED = 2
@@ -21,45 +18,10 @@ MAX_LABEL = 60
 """Characters of an arm's label in it."""
 
 
-class Card(Frozen):
-    """What the index and the terminal say of a study.
-
-    Attributes:
-        study: The study.
-        answer: The answer in one plain sentence.
-        claims: Number of claims by verdict.
-        counts: Number of trials by status, of those that occur.
-        in_short: Budget and date in a few words each.
-        thumbnail: A small picture of the answer as SVG; empty if there is none.
-    """
-
-    study: Study
-    answer: str
-    claims: tuple[tuple[str, int], ...]
-    counts: tuple[tuple[str, int], ...]
-    in_short: tuple[str, ...]
-    thumbnail: str
-
-    @property
-    def verdicts(self) -> list[tuple[str, int]]:
-        """The verdicts on those claims that can be judged here."""
-        return [of for of in self.claims if of[0] != "not comparable"]
-
-
 def verdict_counts(result: StudyResult) -> list[tuple[str, int]]:
     """Number of a study's claims by verdict, the most frequent first, those that can't be judged here last."""
     counts = Counter(verdict.verdict for verdict in result.conclusion.judgement.verdicts)
     return sorted(counts.items(), key=lambda of: (of[0] == "not comparable", -of[1]))
-
-
-def answer_lines(cards: Iterable[Card]) -> list[str]:
-    """The question, its answer in a sentence and the number of claims with each verdict, of each study."""
-    lines: list[str] = []
-    for card in cards:
-        lines += ["", f"{card.study.title} ({card.study.name})", f"  {card.answer}"]
-        counts = [f"{number} {verdict}" for verdict, number in card.claims]
-        lines += [f"  Claims: {', '.join(counts)}"] if counts else []
-    return lines
 
 
 def plain_answer(result: StudyResult) -> str:

@@ -4,7 +4,7 @@ import re
 
 from markupsafe import Markup, escape
 
-HOW_TO_READ = "how-to-read.html"
+from grid.report.card import HOW_TO_READ
 
 TERMS: dict[str, str] = {
     r"may be (?:as good|the best)": "may-be-best",

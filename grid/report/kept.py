@@ -1,6 +1,7 @@
 """What was found of each study and which files show it, so that only what changed is made again.
 
-    .report/studies    for each study a key, its files with their hashes, and its card; signed (`grid.records.signed`)
+    .report/studies    for each study a key, its files with their hashes, and its card; the hashes of what all share;
+                       signed (`grid.records.signed`)
 
 A study is as it was if its key is: a hash of this program, its plan, the records of its trials, the history of its
 claims and the pictures beside its page. It stays as it is if, besides, its files and its rows of the tables are as they
@@ -10,7 +11,7 @@ were written. So neither a forged file nor a damaged one is ever shown for what 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,64 +25,94 @@ from grid.records.files import Folder
 from grid.records.manifest import package_versions
 from grid.records.plan import StudyPlan
 from grid.records.signed import read_signed, write_signed
-from grid.report.answers import Card
-from grid.report.pages import study_files
-from grid.report.verdict_tables import COMPARISONS, VERDICTS
-from grid.tables.schemas import TRIALS
+from grid.report.card import SHARED_FILES, Card, study_files
+from grid.tables.schemas import COMPARISONS, TRIALS, VERDICTS
 
 KEPT = ".report/studies"
 TABLES = {"trials": TRIALS, "verdicts": VERDICTS, "comparisons": COMPARISONS}
 """Tables that have rows of each study, with their schemas."""
+SHARED = (*(f"{name}.parquet" for name in (*TABLES, "epochs")), *SHARED_FILES)
+"""Files that are made of all studies together."""
+MAX_BYTES = 2**30
 
 
-class KeptStudies:
+class KeptReport:
     """What an earlier report left in a results folder.
 
     Attributes:
-        tables: Those of `TABLES`, whole; none where one was changed.
+        so_far: Whether pages may, and the index has to, say that a run is at work.
     """
 
-    def __init__(self, files: Folder) -> None:
+    def __init__(self, files: Folder, *, so_far: bool) -> None:
+        self.so_far = so_far
         self._files = files
-        content = json.loads(read_signed(files, KEPT) or '{"studies": {}, "tables": {}}')
-        self._studies: dict[str, Any] = content["studies"]
-        tables = {name: _table(files, name, content["tables"].get(name)) for name in TABLES}
-        self.tables = {name: table for name, table in tables.items() if table is not None}
+        content = json.loads(read_signed(files, KEPT) or "{}")
+        self._studies: dict[str, Any] = content.get("studies", {})
+        self._shared: dict[str, str] = content.get("shared", {})
+        self._index_so_far: bool | None = content.get("so_far")
+        self._stay: set[str] = set()
 
-    def find(self, plan: StudyPlan, key: str, *, so_far: bool) -> Card | None:
+    def find(self, plan: StudyPlan, key: str) -> Card | None:
         """What was found of a study, if all that was made of it stands; None if it has to be made again.
 
         Args:
             plan: The study.
             key: What `key_of` gives for it now.
-            so_far: Whether pages may say that a run is at work.
         """
         found, name = self._studies.get(plan.study.name), plan.study.name
-        if not found or found["key"] != key or (found["so_far"] and not so_far) or len(self.tables) < len(TABLES):
+        if not found or found["key"] != key or (found["so_far"] and not self.so_far) or self._tables is None:
             return None
-        if any(_digest(self._files, file) != digest for file, digest in found["files"].items()):
+        if not self._stand(found["files"]):
             return None
-        self._studies[name]["stays"] = True
+        self._stay.add(name)
         return Card.model_validate({**found["card"], "study": plan.study})
 
     def rows(self, table: str, study: str) -> pa.Table:
-        """The rows that a study has in one of `TABLES`."""
-        return self.tables[table].filter(pc.equal(self.tables[table]["study"], study))
+        """The rows that a study, which `find` found, has in one of `TABLES`."""
+        assert self._tables is not None
+        whole = self._parsed[table]
+        return whole.filter(pc.equal(whole["study"], study))
 
-    def keep(self, made: Mapping[str, tuple[str, Card]], *, so_far: bool) -> None:
+    def stands(self, studies: Sequence[str]) -> bool:
+        """Whether what studies share stands too, and was made of exactly these."""
+        return list(self._studies) == list(studies) and self._index_so_far == self.so_far and self._stand(self._shared)
+
+    def keep(self, studies: Sequence[str], made: Mapping[str, tuple[str, Card]]) -> None:
         """Keeps what was made, and what stayed, for the next report; call it when all files are written.
 
         Args:
-            made: Key and card of each study that was made anew, by name.
-            so_far: Whether its pages say that a run is at work.
+            studies: All studies of the report, in its order.
+            made: Key and card of each one that was made anew, by name.
         """
-        studies = {name: entry for name, entry in self._studies.items() if entry.pop("stays", False)}
-        for name, (key, card) in made.items():
-            files = {file: _digest(self._files, file) for file in study_files(card.study)}
-            about = card.model_dump(mode="json", exclude={"study"})
-            studies[name] = {"key": key, "so_far": so_far, "files": files, "card": about}
-        tables = {name: _digest(self._files, f"{name}.parquet") for name in TABLES}
-        write_signed(self._files, KEPT, json.dumps({"studies": studies, "tables": tables}).encode())
+        kept = {name: self._studies[name] if name in self._stay else self._entry(*made[name]) for name in studies}
+        shared = {name: _digest(self._files, name) for name in SHARED}
+        write_signed(self._files, KEPT, json.dumps({"studies": kept, "shared": shared, "so_far": self.so_far}).encode())
+
+    def _entry(self, key: str, card: Card) -> dict[str, Any]:
+        files = {file: _digest(self._files, file) for file in study_files(card.study)}
+        about = card.model_dump(mode="json", exclude={"study"})
+        return {"key": key, "so_far": self.so_far, "files": files, "card": about}
+
+    def _stand(self, digests: Mapping[str, str]) -> bool:
+        return all(_digest(self._files, file) == digest for file, digest in digests.items())
+
+    @cached_property
+    def _tables(self) -> dict[str, bytes] | None:
+        """The files of `TABLES`; None if one was changed."""
+        found = {}
+        for name in TABLES:
+            content = _read(self._files, f"{name}.parquet")
+            if content is None or hashlib.sha256(content).hexdigest() != self._shared.get(f"{name}.parquet"):
+                return None
+            found[name] = content
+        return found
+
+    @cached_property
+    def _parsed(self) -> dict[str, pa.Table]:
+        assert self._tables is not None
+        return {
+            name: pq.read_table(pa.BufferReader(content)).cast(TABLES[name]) for name, content in self._tables.items()
+        }
 
 
 def key_of(plan: StudyPlan, digests: Mapping[str, str], *others: object) -> str:
@@ -107,17 +138,13 @@ def _code() -> str:
     return code.hexdigest()
 
 
-def _table(files: Folder, name: str, digest: str | None) -> pa.Table | None:
+def _read(files: Folder, name: str) -> bytes | None:
     try:
-        content = files.read(f"{name}.parquet", 2**30)
+        return files.read(name, MAX_BYTES)
     except OSError:
         return None
-    same = hashlib.sha256(content).hexdigest() == digest
-    return pq.read_table(pa.BufferReader(content)).cast(TABLES[name]) if same else None
 
 
 def _digest(files: Folder, name: str) -> str | None:
-    try:
-        return hashlib.sha256(files.read(name, 2**30)).hexdigest()
-    except OSError:
-        return None
+    content = _read(files, name)
+    return None if content is None else hashlib.sha256(content).hexdigest()

@@ -9,17 +9,15 @@ from plotly.offline import get_plotlyjs
 
 from grid.analysis.study_result import StudyResult
 from grid.questions.question import catalogue
-from grid.questions.study import Study
 from grid.records.files import Folder
-from grid.report.answers import Card, verdict_counts
-from grid.report.glossary import HOW_TO_READ, linked, term
+from grid.report.answers import verdict_counts
+from grid.report.card import HOW_TO_READ, INDEX, PLOTLY, SCRIPT, STYLE, Card, study_files
+from grid.report.glossary import linked, term
 from grid.report.page_content import Picture, make_page
 from grid.report.samples import find_samples
 from grid.tables.fit import rules, window_in_words
 
 TEMPLATES = Path(__file__).parent / "templates"
-PLOTLY, SCRIPT, STYLE = "plotly.min.js", "cifar-grid.js", "cifar-grid.css"
-INDEX = "index.html"
 
 SECURITY_POLICY = "; ".join(
     (
@@ -70,11 +68,6 @@ def write_study(result: StudyResult, folder: Folder, history: str = "", *, so_fa
         in_short=tuple(page.in_short),
         thumbnail=page.thumbnail,
     )
-
-
-def study_files(study: Study) -> tuple[str, str]:
-    """Names of the page of a study and of the script beside it."""
-    return f"{study.name}.html", f"{study.name}.trials.js"
 
 
 def write_index(cards: Sequence[Card], folder: Folder, *, so_far: bool = False) -> Path:

@@ -1,8 +1,4 @@
-"""The Parquet tables of what was found: a public interface, like all of the tables.
-
-verdicts.parquet     a row for each claim of each study
-comparisons.parquet  a row for each pair of arms of each study that was compared
-"""
+"""Rows of the Parquet tables of what was found (`grid.tables.schemas`)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,61 +14,7 @@ from grid.analysis.verdicts import ClaimVerdict, Judgement
 from grid.analysis.wording import verdict_in_words
 from grid.questions.claims import claims_hash
 from grid.records.plan import StudyPlan
-from grid.tables.schemas import TABLES_VERSION
-
-VERDICTS = pa.schema(
-    [
-        ("study", pa.string()),
-        ("question", pa.string()),
-        ("profile", pa.string()),
-        ("dataset", pa.string()),
-        ("claim", pa.string()),
-        ("says", pa.string()),
-        ("source", pa.string()),
-        ("verdict", pa.string()),
-        ("finding", pa.string()),
-        ("kind", pa.string()),
-        ("estimate", pa.float64()),
-        ("low", pa.float64()),
-        ("high", pa.float64()),
-        ("num_seeds", pa.int64()),
-        ("p_value", pa.float64()),
-        ("seeds_needed_low", pa.int64()),
-        ("seeds_needed", pa.int64()),
-        ("num_looks", pa.int64()),
-        ("claims_sha256", pa.string()),
-        ("trials", pa.list_(pa.string())),
-    ],
-    metadata={"cifar_grid_tables": TABLES_VERSION},
-)
-
-COMPARISONS = pa.schema(
-    [
-        ("study", pa.string()),
-        ("question", pa.string()),
-        ("profile", pa.string()),
-        ("dataset", pa.string()),
-        ("first_arm", pa.int64()),
-        ("first_label", pa.string()),
-        ("second_arm", pa.int64()),
-        ("second_label", pa.string()),
-        ("difference", pa.float64()),
-        ("low", pa.float64()),
-        ("high", pa.float64()),
-        ("p_value", pa.float64()),
-        ("p_corrected", pa.float64()),
-        ("p_equal", pa.float64()),
-        ("finding", pa.string()),
-        ("df", pa.float64()),
-        ("d0", pa.float64()),
-        ("num_seeds", pa.int64()),
-        ("method", pa.string()),
-        ("num_looks", pa.int64()),
-        ("first_may_be_best", pa.bool_()),
-        ("second_may_be_best", pa.bool_()),
-    ],
-    metadata={"cifar_grid_tables": TABLES_VERSION},
-)
+from grid.tables.schemas import COMPARISONS, VERDICTS
 
 
 def make_verdicts(results: Sequence[StudyResult]) -> pa.Table:

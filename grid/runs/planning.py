@@ -74,7 +74,7 @@ def plan_composed(question: SourcedQuestion, request: Request, folder: ResultsFo
     Raises:
         QuestionError: They did not find enough yet.
     """
-    from grid.report.pipeline import find_winners  # pandas takes seconds to import
+    from grid.report.findings import find_winners  # pandas takes seconds to import
 
     winners = find_winners(folder, request.profile, request.dataset_label(), request.data_fingerprint)
     return request.plans([question], winners)

@@ -85,11 +85,11 @@ class Session:
             answered = self._all_ended() and all([self._answer_composed(question) for question in composed])
             if self.method.keep_weights == "best" and self._all_ended():
                 self._keep_best_weights()
-            from grid.report.answers import answer_lines
+            from grid.report.card import answer_lines
             from grid.report.pipeline import make_report
 
-            self._say(*self.folder.set_aside_damaged())
-            index, cards = make_report(self.folder)
+            self._mend(())
+            index, cards = make_report(self.folder, mend=self._mend)
             complete = self._print_outcome() and answered
             for line in [*answer_lines(card for card in cards if card.study.name in self.plans), ""]:
                 self.out.print(line, markup=False, soft_wrap=False)
@@ -166,7 +166,7 @@ class Session:
         Returns:
             The plans with this look and the further trials, and the number of those.
         """
-        from grid.report.pipeline import results_of
+        from grid.report.findings import results_of
 
         looked = [plan.looked_at() for plan in plans]
         conclusions = {found.study.name: found.conclusion for found in results_of(self.folder, looked)}
@@ -264,7 +264,7 @@ class Session:
             return set()
         wanted = {trial.fingerprint for plan in plans for trial in plan.trials if trial.stage == "full"}
         if self.method.keep_weights == "best":
-            from grid.report.pipeline import best_trials
+            from grid.report.findings import best_trials
 
             wanted = best_trials(self.folder, plans)
         ok = (key for key, record in self.folder.ledger.read(wanted).items() if record.status == "ok")
@@ -272,13 +272,17 @@ class Session:
 
     def _keep_best_weights(self) -> None:
         """Leaves the weights of each study's best trial, of those that this run trained."""
-        from grid.report.pipeline import best_trials
+        from grid.report.findings import best_trials
 
         plans = [*self.plans.values()]
         self._train_in_full(plans)  # the best one may be of an earlier run, which kept none
         best = best_trials(self.folder, plans)
         for fingerprint in self._trained - best:
             self.folder.ledger.remove_weights(fingerprint)
+
+    def _mend(self, damaged: Collection[str]) -> None:
+        """Sets trials aside that were found damaged, and what is no trial; says so."""
+        self._say(*self.folder.ledger.set_aside_damaged(damaged))
 
     def _say(self, *problems: object) -> None:
         """Prints lines that hold what others wrote, each as it is; nothing for None."""

@@ -10,8 +10,9 @@ import contextlib
 import json
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from grid.errors import UserError
 from grid.questions.measures import CURVES
 from grid.records.damage import DamageError
 from grid.records.files import Folder
@@ -27,7 +27,8 @@ from grid.records.ledger import Ledger, TrialRecord
 from grid.records.predictions import Arrays
 from grid.records.signed import read_signed, write_signed
 from grid.tables.fit import diagnose
-from grid.tables.predictions import PredictionFiles
+from grid.tables.predictions import PredictionFiles, write_part
+from grid.tables.processes import Processes
 from grid.tables.schemas import EPOCHS, TRIALS
 from grid.tables.tallies import NUM_BINS, Tally, tally
 
@@ -59,43 +60,91 @@ ENDED = pa.schema(
 KEPT = ".report/trials"
 BATCH = 250
 """Trials that are in memory at once, and a file of predictions."""
+WORTH_PROCESSES = 4
+"""Batches from which processes are started: they take a second to come."""
 
 
-def read_ended(fingerprints: Iterable[str], ledger: Ledger, files: Folder | None = None) -> pa.Table:
-    """The rows of `ENDED` of the trials that are in the ledger, in the order given.
+class Ended(NamedTuple):
+    """What was found of some trials.
+
+    Attributes:
+        rows: Rows of `ENDED` of those that are in the ledger, in the order asked for.
+        damaged: Those of which something can't be read.
+    """
+
+    rows: pa.Table
+    damaged: tuple[str, ...]
+
+
+class Batch(NamedTuple):
+    """Trials that are read together: their stamps, the ledger, and the results folder; None to write nothing."""
+
+    stamps: dict[str, str]
+    ledger: Ledger
+    files: Folder | None
+
+
+def read_ended(
+    fingerprints: Iterable[str], ledger: Ledger, files: Folder | None = None, processes: Processes | None = None
+) -> Ended:
+    """Reads trials; of those that were read before, and are as they were, what was kept.
 
     Args:
         fingerprints: The trials.
         ledger: Where they are.
         files: The results folder, where predictions are written and rows are kept; None to write nothing.
-
-    Raises:
-        UserError: A trial is damaged.
+        processes: Who reads them.
     """
     wanted = list(dict.fromkeys(fingerprints))
     stamps = {fingerprint: _stamp(ledger, fingerprint) for fingerprint in wanted}
     parts = PredictionFiles(files) if files else None
     known = _read_kept(files, stamps, parts) if files and parts else ENDED.empty_table()
     already = set(known["fingerprint"].to_pylist())
-    new = [fingerprint for fingerprint in wanted if stamps[fingerprint] and fingerprint not in already]
-    batches = [known]
-    for start in range(0, len(new), BATCH):
-        read = list(_read(new[start : start + BATCH], ledger))
-        part = parts.write({record.fingerprint: arrays for record, _, arrays in read if arrays}) if parts else None
-        rows = [
-            ended_row(record, arrays) | {"digest": digest, "stamp": stamps[record.fingerprint], "part": part}
-            for record, digest, arrays in read
-        ]
-        batches.append(pa.Table.from_pylist(rows, schema=ENDED))
+    new = {key: stamp for key in wanted if key not in already and (stamp := stamps[key]) is not None}
+    starts = range(0, len(new), BATCH)
+    batches = [Batch(dict(islice(new.items(), start, start + BATCH)), ledger, files) for start in starts]
+    read = list((processes or Processes()).map(read_batch, batches, WORTH_PROCESSES))
+    damaged = tuple(key for of in read for key in of.damaged)
     places = {fingerprint: place for place, fingerprint in enumerate(wanted)}
-    ended = pa.concat_tables(batches)
-    order = np.argsort([places[fingerprint] for fingerprint in ended["fingerprint"].to_pylist()])
-    ended = ended.take(order).combine_chunks()
+    rows = pa.concat_tables([known, *(of.rows for of in read)])
+    order = np.argsort([places[fingerprint] for fingerprint in rows["fingerprint"].to_pylist()])
+    rows = rows.take(order).combine_chunks()
     if files and parts:
+        for part in {part for of in read for part in of.rows["part"].unique().to_pylist() if part}:
+            parts.add(part)
         parts.remove_others()
-        if len(batches) > 1 or parts.changed:
-            _keep(ended, files, parts)
-    return ended
+        if batches or parts.changed:
+            _keep(rows, files, parts)
+        ledger.note_whole({key: stamp for key, stamp in new.items() if key not in damaged})
+    return Ended(rows, damaged)
+
+
+def read_batch(batch: Batch) -> Ended:
+    """Reads trials from the ledger and writes a file of their predictions; those that have no record are left out."""
+    read, damaged = [], []
+    for fingerprint in batch.stamps:
+        try:
+            read.append(batch.ledger.read_whole(fingerprint))
+        except DamageError:
+            damaged.append(fingerprint)
+    answers = {record.fingerprint: arrays for record, _, arrays in read if arrays}
+    part = write_part(batch.files, answers) if batch.files and answers else None
+    rows = [
+        ended_row(record, arrays)
+        | {"digest": digest, "stamp": batch.stamps[record.fingerprint], "part": part if arrays else None}
+        for record, digest, arrays in read
+    ]
+    return Ended(pa.Table.from_pylist(rows, schema=ENDED), tuple(damaged))
+
+
+def refuse_damaged(damaged: Iterable[str], ledger: Ledger) -> None:
+    """Ends what needs trials that ended, and of which the predictions can't be read.
+
+    Raises:
+        UserError: There is one.
+    """
+    for fingerprint in ledger.read(damaged):
+        ledger.predictions(fingerprint)
 
 
 def ended_row(record: TrialRecord, arrays: Arrays | None = None) -> dict[str, Any]:
@@ -168,21 +217,6 @@ def _stamp(ledger: Ledger, fingerprint: str) -> str | None:
     with contextlib.suppress(OSError):
         return ledger.stamp(fingerprint)
     return None
-
-
-def _read(fingerprints: Iterable[str], ledger: Ledger) -> Iterator[tuple[TrialRecord, str, Arrays]]:
-    """Trials from the ledger; those that have no record are left out.
-
-    Raises:
-        UserError: The predictions of one are damaged.
-    """
-    for fingerprint in fingerprints:
-        try:
-            yield ledger.read_whole(fingerprint)
-        except DamageError as problem:
-            if fingerprint in ledger.read([fingerprint]):
-                again = "run its question again, which trains it anew"
-                raise UserError(f"trial {fingerprint}: {problem}; {again}") from problem
 
 
 def _read_kept(files: Folder, stamps: Mapping[str, str | None], parts: PredictionFiles) -> pa.Table:

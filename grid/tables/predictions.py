@@ -50,19 +50,16 @@ class PredictionFiles:
             part for part, stamp in stamps.items() if found.get(part) == stamp and before[part] == after[part] > 0
         }
 
-    def write(self, trials: Mapping[str, Arrays]) -> str | None:
-        """Writes a file of some trials; returns its name, None without any trial."""
-        if not trials:
-            return None
-        part = f"{hashlib.sha256(' '.join(trials).encode()).hexdigest()[:24]}.parquet"
-        self._write(part, trials)
+    def add(self, part: str) -> None:
+        """Keeps a file that `write_part` wrote."""
         self.kept.add(part)
-        return part
+        self.changed = True
 
     def remove_others(self) -> None:
         """Removes what is not good, also what an earlier version wrote; what is left is the table."""
         if not self.kept:
-            self._write(EMPTY, {})
+            _write(self._files, EMPTY, {})
+            self.changed = True
         for name in self._files.names():
             if name.endswith(".parquet") and name not in self.kept and (self.kept or name != EMPTY):
                 self._files.remove(name)
@@ -73,15 +70,22 @@ class PredictionFiles:
         """What differs after every change of a file, by name."""
         return self._files.stamps(settled=True)
 
-    def _write(self, part: str, trials: Mapping[str, Arrays]) -> None:
-        self.changed = True
-        options = {"use_dictionary": DICTIONARIES, "column_encoding": {"image": "DELTA_BINARY_PACKED"}}
-        with (
-            self._files.writing(part) as file,
-            pq.ParquetWriter(file, PREDICTIONS, compression="zstd", compression_level=1, **options) as writer,
-        ):
-            for fingerprint, arrays in trials.items():
-                writer.write(_rows(fingerprint, arrays))
+
+def write_part(files: Folder, trials: Mapping[str, Arrays]) -> str:
+    """Writes a file of some trials, which any process may do; returns its name."""
+    part = f"{hashlib.sha256(' '.join(trials).encode()).hexdigest()[:24]}.parquet"
+    _write(files.below(NAME), part, trials)
+    return part
+
+
+def _write(folder: Folder, part: str, trials: Mapping[str, Arrays]) -> None:
+    options = {"use_dictionary": DICTIONARIES, "column_encoding": {"image": "DELTA_BINARY_PACKED"}}
+    with (
+        folder.writing(part) as file,
+        pq.ParquetWriter(file, PREDICTIONS, compression="zstd", compression_level=1, **options) as writer,
+    ):
+        for fingerprint, arrays in trials.items():
+            writer.write(_rows(fingerprint, arrays))
 
 
 def _rows(fingerprint: str, arrays: Arrays) -> pa.Table:

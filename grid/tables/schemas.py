@@ -1,10 +1,13 @@
-"""Columns and types of the Parquet tables of what was trained: a public interface.
+"""Columns and types of the Parquet tables of what was trained, and of what was found: a public interface.
 
-    trials.parquet   a row for each planned cell of each study, whatever became of it
-    epochs.parquet   a row for each epoch of each trial
-    predictions/     a row for each test image of each trial that is ok
+    trials.parquet       a row for each planned cell of each study, whatever became of it
+    epochs.parquet       a row for each epoch of each trial
+    predictions/         a row for each test image of each trial that is ok
+    verdicts.parquet     a row for each claim of each study
+    comparisons.parquet  a row for each pair of arms of each study that was compared
 
-`fingerprint` joins them. Columns and types are the same whether trials fail or not; what does not exist is null.
+`fingerprint` joins the first three. Columns and types are the same whether trials fail or not; what does not exist is
+null.
 """
 
 import pyarrow as pa
@@ -88,6 +91,59 @@ PREDICTIONS = pa.schema(
         ("predicted", pa.uint8()),
         ("true_prob", pa.float32()),
         ("predicted_prob", pa.float32()),
+    ],
+    metadata={"cifar_grid_tables": TABLES_VERSION},
+)
+VERDICTS = pa.schema(
+    [
+        ("study", pa.string()),
+        ("question", pa.string()),
+        ("profile", pa.string()),
+        ("dataset", pa.string()),
+        ("claim", pa.string()),
+        ("says", pa.string()),
+        ("source", pa.string()),
+        ("verdict", pa.string()),
+        ("finding", pa.string()),
+        ("kind", pa.string()),
+        ("estimate", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("num_seeds", pa.int64()),
+        ("p_value", pa.float64()),
+        ("seeds_needed_low", pa.int64()),
+        ("seeds_needed", pa.int64()),
+        ("num_looks", pa.int64()),
+        ("claims_sha256", pa.string()),
+        ("trials", pa.list_(pa.string())),
+    ],
+    metadata={"cifar_grid_tables": TABLES_VERSION},
+)
+
+COMPARISONS = pa.schema(
+    [
+        ("study", pa.string()),
+        ("question", pa.string()),
+        ("profile", pa.string()),
+        ("dataset", pa.string()),
+        ("first_arm", pa.int64()),
+        ("first_label", pa.string()),
+        ("second_arm", pa.int64()),
+        ("second_label", pa.string()),
+        ("difference", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("p_value", pa.float64()),
+        ("p_corrected", pa.float64()),
+        ("p_equal", pa.float64()),
+        ("finding", pa.string()),
+        ("df", pa.float64()),
+        ("d0", pa.float64()),
+        ("num_seeds", pa.int64()),
+        ("method", pa.string()),
+        ("num_looks", pa.int64()),
+        ("first_may_be_best", pa.bool_()),
+        ("second_may_be_best", pa.bool_()),
     ],
     metadata={"cifar_grid_tables": TABLES_VERSION},
 )

@@ -10,13 +10,19 @@ from grid.questions.fields import field_value
 from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.records.plan import PlannedTrial, StudyPlan
-from grid.tables.ended import epochs_of, read_ended, rows_of
+from grid.tables.ended import epochs_of, read_ended, refuse_damaged, rows_of
 from grid.tables.schemas import CONFIG_COLUMNS, TRIALS
 
 
 def make_tables(plans: Sequence[StudyPlan], ledger: Ledger) -> dict[str, pa.Table]:
-    """What `study_results` takes, straight from a ledger."""
-    return tables_of(plans, read_ended((trial.fingerprint for plan in plans for trial in plan.trials), ledger))
+    """What `study_results` takes, straight from a ledger.
+
+    Raises:
+        UserError: A trial that ended is damaged.
+    """
+    ended = read_ended((trial.fingerprint for plan in plans for trial in plan.trials), ledger)
+    refuse_damaged(ended.damaged, ledger)
+    return tables_of(plans, ended.rows)
 
 
 def tables_of(plans: Sequence[StudyPlan], ended: pa.Table) -> dict[str, pa.Table]:

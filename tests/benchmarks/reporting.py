@@ -49,6 +49,6 @@ def _report_thrice(made: MadeLedger) -> tuple[Ran, Ran, Ran]:
         if entry.name not in KEPT:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     (made.root / "ledger" / WHOLE).unlink(missing_ok=True)
-    first, same = (cifar_grid("report", "--results", made.root) for _ in range(2))
+    first, same = (cifar_grid("report", "--results", made.root, family=True) for _ in range(2))
     made.add_missing()
-    return first, same, cifar_grid("report", "--results", made.root)
+    return first, same, cifar_grid("report", "--results", made.root, family=True)

@@ -86,6 +86,20 @@ def test_a_program_is_measured_alone_and_its_failure_is_told() -> None:
         run(sys.executable, "-I", "-S", "-c", "import sys; print('why'); sys.exit(3)")
 
 
+HOLD = """
+import subprocess, sys, time
+hold = "import time; held = bytearray(60_000_000); time.sleep(1.5)"
+for child in [subprocess.Popen([sys.executable, "-I", "-S", "-c", hold]) for _ in range(2)]:
+    child.wait()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="this system does not say it")
+def test_memory_of_a_family_is_that_of_all_its_processes_at_once() -> None:
+    program = (sys.executable, "-I", "-S", "-c", HOLD)
+    assert run(*program).memory_bytes < 120e6 < run(*program, family=True).memory_bytes < 240e6
+
+
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="this system does not say it")
 def test_memory_of_a_process_is_read_and_no_other_process_is_taken_for_a_worker() -> None:
     array = np.ones(20_000_000, np.uint8)

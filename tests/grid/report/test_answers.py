@@ -6,7 +6,7 @@ from grid.analysis.study_result import study_results
 from grid.questions.claims import Claim
 from grid.records.files import Folder
 from grid.records.plan import StudyPlan
-from grid.report.answers import Card, answer_lines
+from grid.report.card import Card, answer_lines
 from grid.report.pages import write_study
 from grid.tables.tables import make_tables
 from tests.grid.analysis.known_truth import fill, known_plan

@@ -14,7 +14,7 @@ from grid.questions.claims import Claim
 from grid.records.plan import StudyPlan, make_plan
 from grid.records.results_folder import ResultsFolder
 from grid.report.pipeline import make_report
-from grid.report.verdict_tables import COMPARISONS
+from grid.tables.schemas import COMPARISONS
 from tests.grid.analysis import known_truth
 from tests.grid.constructed import DATA_FINGERPRINT, small_study
 from tests.grid.report.second_claims import Claims

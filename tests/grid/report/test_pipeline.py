@@ -1,5 +1,7 @@
+import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from cifar_models.records import EpochRecord
@@ -7,8 +9,10 @@ from grid.analysis.study_result import StudyResult, study_results
 from grid.errors import UserError
 from grid.records.plan import StudyPlan, make_plan
 from grid.records.results_folder import ResultsFolder
-from grid.report import pipeline
-from grid.report.pipeline import find_winners, make_report
+from grid.report import pipeline, study_report
+from grid.report.findings import find_winners
+from grid.report.pipeline import make_report
+from grid.tables import ended, processes
 from tests.grid.questions.test_question import HEAD, study, write
 from tests.grid.records.test_ledger import predictions, record
 
@@ -68,15 +72,19 @@ def test_a_study_is_made_again_only_if_something_of_it_changed(tmp_path: Path, m
         made.extend(plan.study.name for plan in plans)
         return study_results(plans, tables)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pipeline, "study_results", counting)
+    monkeypatch.setattr(study_report, "study_results", counting)
     index, first = make_report(folder)
     before = {path.name: path.read_bytes() for path in folder.root.iterdir() if path.is_file()}
-    for harm in (None, "page", "table", "kept", "other"):
+    for harm in (None, "page", "table", "epochs", "index", "kept", "other"):
         page = folder.root / f"{plan.study.name}.html"
         if harm == "page":
             page.write_bytes(b"a stranger's")
         elif harm == "table":
             (folder.root / "verdicts.parquet").unlink()
+        elif harm == "epochs":
+            (folder.root / "epochs.parquet").write_bytes(b"a stranger's")
+        elif harm == "index":
+            (folder.root / "index.html").unlink()
         elif harm == "kept":
             kept = folder.root / ".report/studies"
             kept.write_bytes(kept.read_bytes().replace(b"0.7", b"0.9") + b" ")
@@ -84,8 +92,80 @@ def test_a_study_is_made_again_only_if_something_of_it_changed(tmp_path: Path, m
             monkeypatch.setenv("CIFAR_GRID_CACHE", str(tmp_path / "another user's"))
         made.clear()
         assert make_report(folder) == (index, first)
-        assert made == ([] if harm is None else [plan.study.name]), harm
+        assert made == ([] if harm in (None, "epochs", "index") else [plan.study.name]), harm
         assert before == {path.name: path.read_bytes() for path in folder.root.iterdir() if path.is_file()}
+
+
+def make_three(tmp_path: Path) -> ResultsFolder:
+    """A results folder with three studies, of which one shares trials with another."""
+    folder = ResultsFolder(tmp_path / "results")
+    for name, accs in (("mine", {0.1: 0.5, 0.2: 0.7}), ("yours", {0.1: 0.5, 0.3: 0.6}), ("theirs", {0.4: 0.8})):
+        (tmp_path / name).mkdir()
+        other, plan = make_folder(tmp_path / name, accs)
+        renamed = plan.study.model_copy(update={"question": name})
+        shutil.copytree(other.root, folder.root, dirs_exist_ok=True)
+        folder.studies.remove(f"{plan.study.name}.json")
+        folder.save_plans([plan.model_copy(update={"study": renamed})])
+    return folder
+
+
+def contents(folder: ResultsFolder) -> dict[str, bytes]:
+    """All files that a report makes but what it keeps for the next one, and the plans, which it changes."""
+    files = (path for path in folder.root.rglob("*") if path.is_file())
+    names = {path.relative_to(folder.root): path.read_bytes() for path in files}
+    return {str(path): content for path, content in names.items() if path.parts[0] not in ("ledger", ".report")}
+
+
+def test_several_processes_make_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_three(tmp_path)
+    shutil.copytree(folder.root, tmp_path / "copy")
+    _, cards = make_report(folder)
+    monkeypatch.setattr(ended, "BATCH", 3)
+    monkeypatch.setattr(ended, "WORTH_PROCESSES", 2)
+    monkeypatch.setattr(pipeline, "WORTH_PROCESSES", 2)
+    monkeypatch.setattr(processes, "num_processors", lambda: 2)
+    monkeypatch.setattr(study_report, "study_results", lambda *_: pytest.fail("is made here"))
+    copy = ResultsFolder(tmp_path / "copy")
+    assert make_report(copy) == (copy.root / "index.html", cards)
+    here, there = contents(folder), contents(copy)
+    parts = {name for name in here.keys() | there.keys() if name.startswith("predictions/")}  # a file a batch
+    assert {name: here[name] for name in here.keys() - parts} == {name: there[name] for name in there.keys() - parts}
+    keys = ["fingerprint", "image"]
+    one, other = (
+        pd.read_parquet(of.root / "predictions").sort_values(keys, ignore_index=True) for of in (folder, copy)
+    )
+    pd.testing.assert_frame_equal(one, other)
+
+
+def test_a_report_after_one_new_trial_is_that_from_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CIFAR_GRID_CACHE", str(tmp_path / "cache"))
+    folder = make_three(tmp_path)
+    plan = folder.read_plans()[0]
+    last = plan.trials[-1].fingerprint
+    shutil.move(folder.ledger.folder(last), tmp_path / "last")
+    make_report(folder)
+    shutil.move(tmp_path / "last", folder.ledger.folder(last))
+    shutil.copytree(folder.root, tmp_path / "copy")
+    for name in (".report", "predictions"):
+        shutil.rmtree(tmp_path / "copy" / name)
+    copy = ResultsFolder(tmp_path / "copy")
+    assert make_report(folder)[1] == make_report(copy)[1]
+    here, there = contents(folder), contents(copy)
+    assert {n: c for n, c in here.items() if "predictions/" not in n} == {
+        n: c for n, c in there.items() if "predictions/" not in n
+    }
+
+
+def test_damage_is_mended_or_ends_the_report(tmp_path: Path) -> None:
+    folder, plan = make_folder(tmp_path, {0.1: 0.5, 0.2: 0.7})
+    victim = plan.trials[0].fingerprint
+    (folder.ledger.folder(victim) / "predictions.npz").write_bytes(b"damaged")
+    with pytest.raises(UserError, match=f"trial {victim}: predictions.npz is not the file that was written"):
+        make_report(folder)
+    told: list[str] = []
+    make_report(folder, mend=lambda damaged: told.extend(map(str, folder.ledger.set_aside_damaged(damaged))))
+    assert [line.startswith(f"damaged trial {victim}: ") for line in told] == [True]
+    assert pd.read_parquet(folder.root / "trials.parquet")["status"].value_counts()["not_run"] == 1
 
 
 def test_a_study_that_cannot_be_read_is_named(tmp_path: Path) -> None:

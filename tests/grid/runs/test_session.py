@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from grid.records.results_folder import ResultsFolder
-from grid.report.pipeline import results_of
+from grid.report.findings import results_of
 from grid.runs.sequential import open_questions, seeds_of_next_look
 from tests.grid.test_cli import command
 

@@ -13,7 +13,7 @@ from grid.errors import UserError
 from grid.records import files
 from grid.records.files import Folder
 from grid.records.ledger import Ledger
-from grid.tables.ended import KEPT, read_ended, tallies
+from grid.tables.ended import KEPT, read_ended, refuse_damaged, tallies
 from grid.tables.schemas import PREDICTIONS
 from grid.tables.tallies import tally
 from tests.grid.records.test_ledger import commit_in_format_1, predictions, record
@@ -41,7 +41,9 @@ class Counting(Ledger):
 def read(root: Path, *fingerprints: str) -> tuple[pa.Table, int]:
     """The rows of some trials, and how many trials were read for them."""
     ledger = Counting(Folder(root).below("ledger"))
-    return read_ended(fingerprints, ledger, Folder(root)), ledger.reads
+    ended = read_ended(fingerprints, ledger, Folder(root))
+    refuse_damaged(ended.damaged, ledger)
+    return ended.rows, ledger.reads
 
 
 def parts(root: Path) -> dict[str, bytes]:
@@ -121,6 +123,27 @@ def test_a_trial_that_was_damaged_afterwards_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not the file that was written"):
         read(tmp_path, FIRST)
     assert [damaged.fingerprint for damaged in ledger.set_aside_damaged([FIRST])] == [FIRST]
+
+
+def test_damaged_trials_are_named_and_the_others_are_read(tmp_path: Path) -> None:
+    ledger = Ledger(Folder(tmp_path).below("ledger"))
+    for key in (FIRST, SECOND, THIRD):
+        ledger.commit(record(key), predictions())
+    (ledger.folder(FIRST) / "predictions.npz").write_bytes(b"damaged")
+    (ledger.folder(THIRD) / "trial.json").write_bytes(b"damaged")
+    ended = read_ended((FIRST, SECOND, THIRD), ledger, Folder(tmp_path))
+    assert ended.rows["fingerprint"].to_pylist() == [SECOND]
+    assert ended.damaged == (FIRST, THIRD)
+    refuse_damaged([THIRD], ledger)  # it has no record, so it never ended
+    with pytest.raises(UserError, match=f"trial {FIRST}: predictions.npz is not the file that was written"):
+        refuse_damaged(ended.damaged, ledger)
+
+
+def test_what_was_read_whole_is_not_looked_through_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Counting(Folder(tmp_path).below("ledger"))
+    ledger.commit(record(FIRST), predictions())
+    read_ended([FIRST], ledger, Folder(tmp_path))
+    assert ledger.set_aside_damaged([FIRST]) == [] and ledger.reads == 1
 
 
 @pytest.mark.parametrize("harm", ["no key", "other key", "changed"])

@@ -5,7 +5,6 @@ from itertools import groupby
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from plotly.offline import get_plotlyjs
 
 from grid.analysis.study_result import StudyResult
 from grid.questions.question import catalogue
@@ -73,8 +72,7 @@ def write_study(result: StudyResult, folder: Folder, history: str = "", *, so_fa
 def write_index(cards: Sequence[Card], folder: Folder, *, so_far: bool = False) -> Path:
     """Writes the index and what all pages share; returns the path of the index."""
     environment = _environment(so_far)
-    folder.write(PLOTLY, get_plotlyjs().encode())
-    for name in (SCRIPT, STYLE):
+    for name in (PLOTLY, SCRIPT, STYLE):
         folder.write(name, (TEMPLATES / name).read_bytes())
     _write(environment, folder, HOW_TO_READ, fit_rules=rules(), fit_window=window_in_words())
     _write(environment, folder, INDEX, groups=_by_question(cards), num_studies=len(cards))

@@ -10,6 +10,7 @@ from tests.benchmarks import (
     calibration,
     command_line,
     moderated_pairs,
+    page_loading,
     promises,
     reporting,
     small_grid,
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[Setting], list[Row]]] = {
     "trials": trial_overhead.measure,
     "again": command_line.measure_again,
     "report": reporting.measure,
+    "page": page_loading.measure,
     "memory": worker_memory.measure,
 }
 """What is timed. `grid` has all of `start`, too, and its peer."""

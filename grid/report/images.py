@@ -15,6 +15,7 @@ from typing import Any, Literal
 from grid.analysis.study_result import StudyResult
 from grid.errors import UserError
 from grid.records.files import Folder
+from grid.report.charts.style import NAME
 from grid.report.page_charts import Chart, make_charts
 
 ImageFormat = Literal["svg", "pdf", "png"]
@@ -99,6 +100,8 @@ def print_figure(figure: dict[str, Any], width: str) -> dict[str, Any]:
     layout = meta["narrow"] if form == "narrow" else {k: v for k, v in figure["layout"].items() if k != "meta"}
     first = [f"arm{arm}-" for arm, _ in meta["choose"][:1]]
     data = [trace for trace in figure["data"] if not first or trace.get("uid", first[0]).startswith(first[0])]
+    if layout.get("showlegend"):
+        data = [trace for trace in data if not trace.get("uid", "").endswith(f"-{NAME}")]
     white = {"template": TEMPLATE, "width": pixels, "paper_bgcolor": "#ffffff", "plot_bgcolor": "#ffffff"}
     return {"data": data, "layout": layout | white}
 

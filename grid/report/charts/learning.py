@@ -1,25 +1,32 @@
 """Chart: accuracy or loss while training, the mean over seeds and the range around it, an arm a line."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from scipy.optimize import isotonic_regression
 
 from grid.analysis.summaries import curves, shown_trials
 from grid.formats import cut, plural, status_words
 from grid.questions.measures import MEASURES
 from grid.questions.study import Study
 from grid.report.charts.grouping import Grouping, group_arms
-from grid.report.charts.panels import LEGEND_NAME, MAX_NAME, NARROW, WIDE, Axes, axes_of, panel_layout
-from grid.report.charts.style import FAILURE, arm_uid, make_figure, plain, translucent
+from grid.report.charts.panels import HEIGHT_ALONE, LEGEND_NAME, MAX_NAME, NARROW, WIDE, Axes, axes_of, panel_layout
+from grid.report.charts.style import FAILURE, NAME, arm_uid, make_figure, plain, translucent
 
 Measure = Literal["acc", "loss"]
 MAX_MARKED_EPOCHS = 15
 """Lines of more epochs carry so many markers, not one at each, which would only thicken them."""
 CEILING = 2.0
 """A loss axis ends at so many times the median loss of the first epoch: one exploding arm must not flatten the rest."""
+MAX_NAMED = 8
+"""So many arms in one panel have their names at the ends of their lines; more have a legend."""
+NAME_WIDTH, NAME_LINE = 24, 15
+"""Characters of a line of such a name, of which there are two at most, and pixels that a line is high."""
 
 
 def learning_curves(
@@ -40,8 +47,23 @@ def learning_curves(
     traces += _end_traces(early_ends(trials, epochs, study), study, grouping, measure)
     notes = curveless(points, trials, study, grouping)
     axes = _axes(points, measure)
-    wide, narrow = (panel_layout(grouping, notes, axes, width) for width in (WIDE, NARROW))
-    return make_figure(traces, wide, narrow)
+    if named := 1 < len(grouping.series) <= MAX_NAMED and len(grouping.panels) == 1:
+        first, last = int(points["epoch"].min()), int(points["epoch"].max())
+        room = 0.03 * max(last - first, 1)
+        axes = replace(axes, x=axes.x | {"range": [first - room, last + room]})
+        traces += _name_traces(points, grouping, measure, axes)
+    longest = max(min(len(name), NAME_WIDTH) for name in grouping.series)
+    wide = panel_layout(grouping, notes, axes, WIDE, names=7 * longest if named else 0)
+    return make_figure(traces, wide, panel_layout(grouping, notes, axes, NARROW))
+
+
+def beside_each_other(heights: Sequence[float], gap: float) -> list[float]:
+    """Places as near to `heights`, in squares, as a gap between any two of them lets them be; their order stays."""
+    order = np.argsort(heights, kind="stable")
+    steps = gap * np.arange(len(order))
+    places = np.empty(len(order))
+    places[order] = isotonic_regression(np.asarray(heights)[order] - steps).x + steps
+    return [float(place) for place in places]
 
 
 def early_ends(trials: pd.DataFrame, epochs: pd.DataFrame, study: Study) -> pd.DataFrame:
@@ -136,6 +158,36 @@ def _arm_traces(arm: int, curve: pd.DataFrame, study: Study, grouping: Grouping,
         for split, width, opacity in (("train", 1.2, 0.55), ("val", 2.2, 1))
     ]
     return [band, *lines]
+
+
+def _name_traces(points: pd.DataFrame, grouping: Grouping, measure: Measure, axes: Axes) -> list[go.Scatter]:
+    """The name of each arm right of its line, with its symbol, and a thin line that leads there."""
+    last = points.sort_values("epoch").groupby("arm").tail(1)
+    shown = points[[f"train_{measure}_mean", f"val_{measure}_min", f"val_{measure}_max"]]
+    low, high = axes.y.get("range") or (float(shown.min().min()), float(shown.max().max()))
+    names = [plain(cut(grouping.series[grouping.places[arm][1]], 2 * NAME_WIDTH), NAME_WIDTH) for arm in last["arm"]]
+    gap = NAME_LINE * (1 + any("<br>" in name for name in names)) / HEIGHT_ALONE * (high - low)
+    ends = last[f"val_{measure}_mean"].clip(low, high)
+    at = axes.x["range"][1]
+    return [
+        go.Scatter(
+            x=[epoch, at],
+            y=[end, place],
+            mode="lines+markers+text",
+            text=["", name],
+            textposition="middle right",
+            textfont={"size": 12},
+            line={"color": (colour := grouping.colours[grouping.places[arm][1]]), "width": 1},
+            marker={"symbol": grouping.symbols[grouping.places[arm][1]], "size": [0, 8], "color": colour, "opacity": 1},
+            cliponaxis=False,
+            hoverinfo="skip",
+            showlegend=False,
+            uid=arm_uid(arm, NAME),
+        )
+        for arm, epoch, end, name, place in zip(
+            last["arm"], last["epoch"], ends, names, beside_each_other(ends.to_list(), gap), strict=True
+        )
+    ]
 
 
 def _end_traces(ends: pd.DataFrame, study: Study, grouping: Grouping, measure: Measure) -> list[go.Scatter]:

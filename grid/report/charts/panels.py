@@ -40,7 +40,7 @@ def axes_of(panel: int) -> dict[str, str]:
     return {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
 
 
-def panel_layout(grouping: Grouping, notes: list[list[str]], axes: Axes, width: int) -> dict[str, Any]:
+def panel_layout(grouping: Grouping, notes: list[list[str]], axes: Axes, width: int, names: int = 0) -> dict[str, Any]:
     """Properties of `layout` for all panels, which share their ranges, so that they compare at a glance.
 
     Args:
@@ -48,15 +48,17 @@ def panel_layout(grouping: Grouping, notes: list[list[str]], axes: Axes, width: 
         notes: Lines that are written in each panel.
         axes: What all panels have in common.
         width: `WIDE` or `NARROW`.
+        names: Pixels that names at the ends of lines need, which then stand in for the legend; 0 without.
     """
     num_panels = len(grouping.panels)
     columns = min(num_panels, MAX_COLUMNS) if width == WIDE else 1
     rows = math.ceil(num_panels / columns)
     height = HEIGHT_ALONE if num_panels == 1 else HEIGHT_OF_SEVERAL
     body = rows * height + (rows - 1) * GAP
-    top = TITLE + _legend_height(grouping, width)
+    top = 16 if names else TITLE + _legend_height(grouping, width)
     across = (1 - SPACE * (columns - 1)) / columns
-    layout: dict[str, Any] = {"height": body + top + BOTTOM, "margin": {"l": 50, "r": 12, "t": top, "b": BOTTOM}}
+    margin = {"l": 50, "r": 20 + names if names else 12, "t": top, "b": BOTTOM}
+    layout: dict[str, Any] = {"height": body + top + BOTTOM, "margin": margin}
     annotations: list[dict[str, Any]] = []
     for panel in range(num_panels):
         row, column = divmod(panel, columns)
@@ -81,7 +83,8 @@ def panel_layout(grouping: Grouping, notes: list[list[str]], axes: Axes, width: 
             text = "<br>".join(plain(line, 34) for line in notes[panel])
             corner = {"x": left if axes.free == "left" else left + across, "xanchor": axes.free, "align": axes.free}
             annotations.append(note(text, yanchor="top", font={"color": FAILURE, "size": 11}, **corner, **place))
-    return layout | {"annotations": annotations} | _legend(grouping, width, body)
+    legend = {"showlegend": False} if names else _legend(grouping, width, body)
+    return layout | {"annotations": annotations} | legend
 
 
 def _legend(grouping: Grouping, width: int, body: int) -> dict[str, Any]:

@@ -6,7 +6,8 @@ picks. Colours of text and grid lines are the page's, so that they follow its li
 The script also filters figures, and links them with each other and with the tables. It knows what belongs to an arm by
 these signs: a trace whose `uid` is `arm_uid(arm, part)`; points with `ids`, each an arm's index or `arm:seed`; a heat
 map whose `customdata` holds the arm of each cell. A figure with a row an arm names them in `layout.meta["rows"]`, one
-that shows a single arm at a time those that can be chosen, and their labels, in `layout.meta["choose"]`.
+that shows a single arm at a time those that can be chosen, and their labels, in `layout.meta["choose"]`; there the
+traces of the others are left out. Traces of the part `NAME` stand in for a legend, and only where the layout has none.
 """
 
 import textwrap
@@ -27,6 +28,7 @@ DASHES = ("solid", "6px,3px", "2px,3px", "9px,3px,2px,3px")
 """The third: one for each round of symbols."""
 RAMP = ((66, 100, 216), (128, 88, 208), (192, 72, 156), (226, 98, 84), (226, 146, 34))
 """From low to high by hue and lightness, every colour readable on white and on black."""
+NAME = "name"
 FAILURE = "#d5482a"
 NEUTRAL = "#8b929c"
 

@@ -15,7 +15,7 @@ from grid.records.ledger import Ledger
 from grid.report.charts import final_measures, has_heat_map, heat_map, learning_curves
 from grid.report.charts.cells import make_cells
 from grid.report.charts.grouping import group_arms
-from grid.report.charts.learning import curveless, early_ends, loss_ceiling
+from grid.report.charts.learning import beside_each_other, curveless, early_ends, loss_ceiling
 from grid.tables.tables import make_tables
 from tests.grid.constructed import catalogue_plan, drawn, epochs_frame, fill_ledger, small_study, texts_of, trials_frame
 
@@ -85,6 +85,32 @@ def test_curves_are_the_mean_with_a_band_from_lowest_to_highest() -> None:
     assert (train.mode, val.mode) == ("lines", "lines+markers")
     assert (train.uid, val.uid) == ("arm0-train", "arm0-val")
     assert "of 2 seeds" in val.hovertemplate
+
+
+def test_few_arms_have_their_names_at_the_ends_of_their_lines_and_on_a_narrow_page_a_legend() -> None:
+    study = small_study()
+    trials = trials_frame(study, {0: [0.5] * 3, 1: [0.5] * 3})
+    figure = drawn(learning_curves(trials, epochs_frame(trials), study))
+    names = [trace for trace in figure.data if str(trace.uid).endswith("-name")]
+    assert [(trace.uid, trace.text) for trace in names] == [
+        ("arm0-name", ("", "plain")),
+        ("arm1-name", ("", "residual")),
+    ]
+    assert [trace.y[0] for trace in names] == pytest.approx([0.2, 0.2]), "they lead from where the lines end"
+    assert names[1].y[1] - names[0].y[1] == pytest.approx(0.1 * 15 / 300), (
+        "15 pixels apart, though they end in one point"
+    )
+    assert (figure.layout.showlegend, figure.layout.meta["narrow"]["showlegend"]) == (False, True)
+    many = small_study(tuple(f"arm {index}" for index in range(9)))
+    trials = trials_frame(many, {arm: [0.5] * 3 for arm in range(9)})
+    figure = drawn(learning_curves(trials, epochs_frame(trials), many))
+    assert figure.layout.showlegend and not [trace for trace in figure.data if str(trace.uid).endswith("-name")]
+
+
+def test_names_keep_their_order_and_a_gap_and_move_no_further_than_they_must() -> None:
+    assert beside_each_other([0.9, 0.1, 0.5], 0.2) == pytest.approx([0.9, 0.1, 0.5])
+    assert beside_each_other([0.5, 0.5, 0.9], 0.2) == pytest.approx([0.4, 0.6, 0.9])
+    assert beside_each_other([0.52, 0.5, 0.51], 0.1) == pytest.approx([0.61, 0.41, 0.51])
 
 
 def test_a_trial_that_broke_off_is_marked_where_it_did() -> None:

@@ -153,8 +153,11 @@ CHARTS: dict[str, Row] = {
         folded=True,
     ),
     "disagreement": Row(
-        "Where arms disagree",
-        lambda result: f"Images on which not both are right. {disagreement_words(result)}",
+        "Where two arms disagree",
+        lambda result: (
+            "The images on which not both are right: the chosen arm, and each other in a row. In its own row it stands "
+            f"beside another seed of its own, which is luck alone. {disagreement_words(result)}"
+        ),
         disagreement,
         folded=True,
     ),

@@ -143,9 +143,9 @@ function template() {
 const ownArm = (trace) => { const found = /^arm(\d+)-/.exec(trace.uid ?? ""); return found && Number(found[1]); };
 
 /** What of a trace stays, with rows moved up: points by their ids, whole traces by their uid. */
-function filterTrace(trace, keep, move) {
+function filterTrace(trace, keepTrace, keep, move) {
   const own = ownArm(trace);
-  if (own !== null && (!keep(own) || (state.hide && trace.uid.endsWith("-end")))) return null;
+  if (own !== null && (!keepTrace(own) || (state.hide && trace.uid.endsWith("-end")))) return null;
   if (!trace.ids) return trace;
   const parts = trace.ids.map((id) => id.split(":"));
   const kept = [...parts.keys()].filter((i) => keep(Number(parts[i][0])) && (parts[i].length < 2 || seedShown(parts[i][1])));
@@ -164,11 +164,13 @@ function filtered({ data, layout: { meta, ...wide } }, limit, only) {
   const layout = structuredClone(narrow.matches ? meta.narrow : wide);
   const best = shownArms().slice(0, topArms() || undefined);
   const rows = meta.rows.filter((arm) => best.includes(arm)).slice(0, limit);
-  const arms = new Set(only !== undefined ? [only] : meta.rows.length ? rows : best);
+  const arms = new Set(meta.rows.length ? rows : best);
+  const isShown = (arm) => arms.has(arm);
   const before = new Map(meta.rows.map((arm, row) => [arm, row]));
   const after = new Map(rows.map((arm, row) => [arm, row]));
   const move = (arm) => (after.has(arm) ? after.get(arm) - before.get(arm) : 0);
-  let traces = data.map((trace) => filterTrace(trace, (arm) => arms.has(arm), move));
+  let traces = data.filter(({ uid }) => !(layout.showlegend && uid?.endsWith("-name"))) // names stand in for a legend
+    .map((trace) => filterTrace(trace, only === undefined ? isShown : (arm) => arm === only, isShown, move));
   const group = (trace) => trace?.legendgroup !== undefined && ownArm(trace) !== null && trace.legendgroup;
   const [had, has] = [data, traces].map((list) => new Set(list.map(group)));
   traces = traces.filter((trace) => trace && !(trace.x?.[0] === null && had.has(trace.legendgroup) && !has.has(trace.legendgroup)));
@@ -222,10 +224,13 @@ function plot(holder, traces, layout) {
     modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"], scrollZoom: false });
 }
 
+const painted = () => new Promise((then) => requestAnimationFrame(() => setTimeout(then)));
+let queue = Promise.resolve(); // charts are drawn one after the other, and each is painted before the next
+
 const seen = new IntersectionObserver((entries) => entries.forEach(({ isIntersecting, target }) => {
   if (!isIntersecting) return;
   seen.unobserve(target);
-  draw(target);
+  queue = queue.then(() => { draw(target); return painted(); });
 }), { rootMargin: "300px" });
 
 const watchCharts = () => document.querySelectorAll("figure .chart").forEach((holder) => seen.observe(holder));
@@ -253,12 +258,15 @@ function idOf({ data, pointNumber }) {
 }
 
 function mark(arms = state.arms ?? new Set()) {
-  const dim = (element, arm) => element.classList.toggle("dim", arms.size > 0 && !arms.has(arm));
-  drawn.forEach((_, holder) => holder.querySelectorAll(".trace").forEach((group) => {
+  const dim = (element, arm) => element.classList.toggle("dim", !arms.has(arm));
+  if (!arms.size) document.querySelectorAll(".chart .dim").forEach((element) => element.classList.remove("dim"));
+  else drawn.forEach((_, holder) => holder.querySelectorAll(".trace").forEach((group) => {
     const trace = group.__data__?.[0]?.trace;
     const own = trace && ownArm(trace);
-    if (own !== null && own !== undefined) dim(group, own);
-    else if (trace?.ids) group.querySelectorAll(".point").forEach((point) => dim(point, parseInt(trace.ids[point.__data__.i], 10)));
+    const armAt = (index) => parseInt(trace.ids[index], 10);
+    if (trace?.ids?.some((_, index) => armAt(index) !== own)) {
+      group.querySelectorAll(".point").forEach((point) => dim(point, armAt(point.__data__.i)));
+    } else if (own !== null && own !== undefined) dim(group, own);
   }));
   document.querySelectorAll("tr.marked").forEach((row) => row.classList.remove("marked"));
   arms.forEach((arm) => document.querySelectorAll(`tr[data-arm="${arm}"]`).forEach((row) => row.classList.add("marked")));
@@ -442,5 +450,17 @@ addEventListener("DOMContentLoaded", () => {
   const soFar = document.querySelector("[data-reload-s]"); // a run is at work; not while someone reads about a trial
   if (soFar) setInterval(() => document.querySelector("dialog[open]") || location.reload(), soFar.dataset.reloadS * 1000);
 });
-addEventListener("beforeprint", () => { root.dataset.theme = "light"; redraw(); });
-addEventListener("afterprint", () => { root.dataset.theme = theme(); redraw(); });
+// ---- paper: light, as narrow as a page of text, and with what the reader has not come to yet
+
+function turn(isPaper) {
+  root.classList.toggle("print", isPaper);
+  root.dataset.theme = isPaper ? "light" : theme();
+  if (window.Plotly) document.querySelectorAll("figure .chart").forEach((holder) => {
+    if (!holder.checkVisibility()) return;
+    if (drawn.delete(holder)) Plotly.purge(holder); // drawn over, it would keep its width
+    draw(holder);
+  });
+}
+
+addEventListener("beforeprint", () => turn(true));
+addEventListener("afterprint", () => turn(false));

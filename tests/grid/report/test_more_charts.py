@@ -1,5 +1,6 @@
 """The charts of trade-offs, classes, confidence and early ranking, read from the figures without rendering them."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,11 @@ import numpy as np
 import pytest
 
 from grid.analysis.study_result import StudyResult, study_results
+from grid.analysis.tallies import overlap
 from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.report.charts.budgets import early_ranking, early_words
-from grid.report.charts.disagreement import SEED_ALONE, disagreement, disagreements
+from grid.report.charts.disagreement import disagreement, overlaps
 from grid.report.charts.one_arm import arms_to_choose, confidence_words, confusion, hardest, reliability
 from grid.report.charts.parallel import lines, parallel
 from grid.report.charts.style import plain
@@ -95,14 +97,31 @@ def test_confidence_is_drawn_for_trials_that_kept_it_and_the_others_are_counted(
     assert any("kept no confidence" in text for text in texts_of(figure)), "none kept it"
 
 
-def test_disagreement_starts_with_what_a_seed_alone_changes(q1: StudyResult) -> None:
-    assert q1.conclusion.best is not None
-    rows = disagreements(q1.conclusion.judgement.evidence, q1.conclusion.best)
-    assert rows[0].label == SEED_ALONE
-    assert all(sum(row.images) == pytest.approx(360) for row in rows)
-    apart = [row.images[1] + row.images[2] for row in rows[1:]]
-    assert apart == sorted(apart)
-    assert drawn(disagreement(q1)).layout.meta["rows"] == [row.arm for row in rows]
+def test_any_two_arms_are_compared_over_the_seeds_that_both_have(q1: StudyResult) -> None:
+    evidence = q1.conclusion.judgement.evidence
+    arms = evidence.contest()
+    fewer = dataclasses.replace(
+        evidence, num_seeds=tuple(1 if arm == arms[0] else 2 for arm in range(len(evidence.arms)))
+    )
+    for of in (evidence, fewer):
+        found = overlaps(of, arms)
+        for first, second in ((0, 1), (1, 0), (3, 2)):
+            seeds = of.seeds(arms[first], arms[second])
+            answers = (of.answers(arms[place], seeds) for place in (first, second))
+            assert np.allclose(found[first, second], overlap(*answers))
+        itself = of.answers(arms[1], of.seeds(arms[1]))
+        assert np.allclose(found[1, 1], overlap(itself, np.roll(itself, 1, axis=0))), "what another seed changes"
+    assert np.isnan(found[0, 0]).all(), "it has no other seed"
+
+
+def test_each_arm_can_be_chosen_and_has_a_row(q1: StudyResult) -> None:
+    figure = drawn(disagreement(q1))
+    arms = figure.layout.meta["rows"]
+    assert [arm for arm, _ in figure.layout.meta["choose"]] == arms and arms[0] == q1.conclusion.best
+    assert [trace.uid for trace in figure.data[:3]] == [f"arm{arms[0]}-beside{part}" for part in (1, 2, 3)]
+    first, second, neither = (trace.x[1] for trace in figure.data[:3])
+    assert (second, first, neither) == tuple(trace.x[0] for trace in figure.data[3:6]), "seen from the other"
+    assert len(figure.data) == 3 * len(arms)
 
 
 def test_an_early_order_is_said_in_words_too(q1: StudyResult) -> None:

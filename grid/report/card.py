@@ -8,8 +8,8 @@ from grid.questions.study import Study
 INDEX, HOW_TO_READ = "index.html", "how-to-read.html"
 PLOTLY, SCRIPT, STYLE = "plotly.min.js", "cifar-grid.js", "cifar-grid.css"
 SHARED_FILES = (INDEX, HOW_TO_READ, PLOTLY, SCRIPT, STYLE)
-"""What lies beside the pages of studies. Of plotly.js it is the official bundle of flat charts alone: a browser reads the
-whole file anew for each page, and the bundle of everything is three times as large."""
+"""What lies beside the pages of studies. Of plotly.js it is the official bundle of flat charts alone: a browser reads
+the whole file anew for each page, and the bundle of everything is three times as large."""
 
 
 class Card(Frozen):

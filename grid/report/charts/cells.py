@@ -9,9 +9,9 @@ import plotly.graph_objects as go
 
 from grid.formats import percent, status_words
 from grid.questions.measures import MEASURES
-from grid.questions.study import Axis, Study
+from grid.questions.study import Study
 from grid.records.status import STATUSES
-from grid.report.charts.style import make_figure, plain
+from grid.report.charts.style import full_name, make_figure, plain
 
 ROW = {"wide": 58, "narrow": 54}
 """Pixels a row, room for three lines."""
@@ -128,25 +128,28 @@ def _frame(cells: Cells, arm: int, is_best: bool) -> dict[str, Any]:
 
 def _layout(study: Study, form: str) -> dict[str, Any]:
     first, second = study.axes
-    row_name_width = 30 if form == "wide" else 11
+    wide = form == "wide"
+    rows = [full_name(first, position) for position in range(len(first.values))]
+    side = 10 if wide else 2
     return {
         "height": len(first.values) * ROW[form] + 62,
-        "margin": {"l": 10, "r": 10, "t": 8, "b": 54},
-        "xaxis": _axis(second, 12) | {"title": {"text": plain(second.label, 40), "standoff": 8}},
-        "yaxis": _axis(first, row_name_width) | {"autorange": "reversed"},
+        "margin": {"l": side, "r": side, "t": 8, "b": 54},
+        "xaxis": _axis(second.names, 12) | {"title": {"text": plain(second.label, 40), "standoff": 8}},
+        "yaxis": _axis(rows, 30 if wide else 13) | {"autorange": "reversed"},
         "font": {"size": 12},
     }
 
 
-def _axis(axis: Axis, name_width: int) -> dict[str, Any]:
+def _axis(names: Sequence[str], name_width: int) -> dict[str, Any]:
     return {
         "tickmode": "array",
-        "tickvals": list(range(len(axis.values))),
-        "ticktext": [plain(name, name_width) for name in axis.names],
+        "tickvals": list(range(len(names))),
+        "ticktext": [plain(name, name_width) for name in names],
         "showgrid": False,
         "zeroline": False,
         "automargin": True,
         "tickangle": 0,
         "ticks": "",
+        "ticklabelstandoff": 3,
         "type": "linear",
     }

@@ -1,11 +1,10 @@
 """Which panel an arm's curves are drawn in, and which colour they have."""
 
-import json
 from dataclasses import dataclass
 
 from grid.questions.study import Arm, Axis, Study
 from grid.report.charts.cells import has_heat_map
-from grid.report.charts.style import DASHES, QUALITATIVE, SYMBOLS, ramp
+from grid.report.charts.style import DASHES, QUALITATIVE, SYMBOLS, full_name, ramp
 
 MAX_ARMS_A_PANEL = 6
 """More curves than that in one panel are hard to follow; where two axes are a table, one spreads them over panels."""
@@ -65,13 +64,6 @@ def group_arms(study: Study) -> Grouping:
 def value_name(axis: Axis, arm: Arm) -> str:
     """What the arm's value on an axis is called; empty if it has none."""
     return "" if _missing(arm, axis) else axis.names[axis.values.index(arm.values[axis.field])]
-
-
-def full_name(axis: Axis, position: int) -> str:
-    """What a value is called; with the axis' label if it is called by itself, which says nothing: `0.1` or `true`."""
-    name, value = axis.names[position], axis.values[position]
-    bare = not isinstance(value, str) and name in (json.dumps(value), f"{value:g}" if isinstance(value, float) else "")
-    return f"{axis.label} {name}" if bare else name
 
 
 def is_numeric(axis: Axis) -> bool:

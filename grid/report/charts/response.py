@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 
 from grid.formats import percent
 from grid.questions.study import Axis, Study
-from grid.report.charts.grouping import full_name, is_numeric
-from grid.report.charts.style import DASHES, QUALITATIVE, SYMBOLS, make_figure, plain
+from grid.report.charts.grouping import is_numeric
+from grid.report.charts.style import DASHES, QUALITATIVE, SYMBOLS, full_name, make_figure, plain
 
 MIN_VALUES = 3
 """Fewer points are no line."""

@@ -10,12 +10,15 @@ that shows a single arm at a time those that can be chosen, and their labels, in
 traces of the others are left out. Traces of the part `NAME` stand in for a legend, and only where the layout has none.
 """
 
+import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
 import plotly.graph_objects as go
+
+from grid.questions.study import Axis
 
 QUALITATIVE = ("#1f7fc0", "#e08a00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1")
 """Okabe and Ito's colours, the blue a little lighter, without black and yellow, which vanish on dark or white.
@@ -58,6 +61,13 @@ def plain(text: str, width: int | None = None) -> str:
     """
     lines = textwrap.wrap(text, width) if width else [text]
     return "<br>".join(escape(line, quote=False).replace("%{", "%&#123;") for line in lines)
+
+
+def full_name(axis: Axis, position: int) -> str:
+    """What a value is called; with the axis' label if it is called by itself, which says nothing: `0.1` or `true`."""
+    name, value = axis.names[position], axis.values[position]
+    bare = not isinstance(value, str) and name in (json.dumps(value), f"{value:g}" if isinstance(value, float) else "")
+    return f"{axis.label} {name}" if bare else name
 
 
 def arm_uid(arm: int, part: str) -> str:

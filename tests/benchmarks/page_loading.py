@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 from grid.records.results_folder import ResultsFolder
-from grid.report.pages import SCRIPT
+from grid.report.card import SCRIPT
 from grid.report.pipeline import make_report
 from tests.benchmarks.made_ledger import NUM_SEEDS, make_ledger
 from tests.benchmarks.rows import Row

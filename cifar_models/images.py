@@ -1,17 +1,22 @@
 """Images on the device, whole, as bytes; batches of them are made ready where the model computes."""
 
+import warnings
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 LEVELS = 256
+COUNTED = 1000
+"""Images whose levels are counted at a time: counting needs eight bytes a pixel."""
 
 
 class DeviceImages:
     """N labelled images on a device.
 
-    They stay uint8, a quarter of the memory, and are normalised a batch at a time.
+    They stay uint8, a quarter of the memory, and are normalised a batch at a time. On the CPU they are the array's own
+    memory, which all workers of a node share; nothing here writes to it.
 
     Attributes:
         images: `(N, 3, H, W) uint8`.
@@ -25,8 +30,7 @@ class DeviceImages:
         device: torch.device,
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
-        # torch.tensor copies: arrays from an object store are read-only
-        self.images = moved(torch.tensor(images), device)
+        self.images = moved(shared(images), device)
         self.labels = moved(torch.tensor(labels, dtype=torch.int64), device)
         self.memory_format = memory_format
 
@@ -44,6 +48,13 @@ def moved(value: Tensor, device: torch.device) -> Tensor:
     return value.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else value.to(device)
 
 
+def shared(images: npt.NDArray[np.uint8]) -> Tensor:
+    """An array as a tensor of the same memory, which must not be written to: arrays from an object store are read-only."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        return torch.from_numpy(images)
+
+
 def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel of `(N, C, H, W) uint8`, as two `(C,) float32` in 0 to 255.
 
@@ -52,7 +63,9 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     levels = torch.arange(LEVELS, dtype=torch.float64)
     means, stds = [], []
     for channel in images.unbind(1):
-        counts = torch.bincount(channel.flatten().cpu().int(), minlength=LEVELS).double()
+        counts = torch.zeros(LEVELS, dtype=torch.int64)
+        for some in channel.split(COUNTED):
+            counts += torch.bincount(some.flatten().cpu(), minlength=LEVELS)
         mean = (counts * levels).sum() / counts.sum()
         std = ((counts * (levels - mean) ** 2).sum() / counts.sum()).sqrt()
         means.append(mean)

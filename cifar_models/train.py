@@ -17,7 +17,7 @@ from cifar_models.augmentation import augment, draw_parameters, num_samples
 from cifar_models.checkpoint import TrainState
 from cifar_models.config import PublishedConfig, TrainConfig
 from cifar_models.data import DataError, Split
-from cifar_models.images import DeviceImages, channel_statistics, moved
+from cifar_models.images import DeviceImages, channel_statistics, moved, shared
 from cifar_models.models import build_model
 from cifar_models.optimizers import build_optimizer, build_schedule, l1_penalty
 from cifar_models.published import input_statistics
@@ -98,7 +98,7 @@ def start(
     model = build_model(config.model, data.num_classes, weights_dir).to(device).to(memory_format=memory_layout(config))
     optimizer = build_optimizer(trained_parameters(model), config.optimizer)
     schedule = build_schedule(optimizer, config.optimizer, num_steps * config.epochs)
-    mean_C, std_C = input_statistics(config.model) or channel_statistics(torch.tensor(data.train_images))
+    mean_C, std_C = input_statistics(config.model) or channel_statistics(shared(data.train_images))
     return TrainState(model, optimizer, schedule, (mean_C.to(device), std_C.to(device)))
 
 

@@ -117,8 +117,11 @@ def verdicts(
     results: Results = RESULTS,
     pairs: Annotated[bool, Parameter(help="Of each pair of arms instead of each claim.")] = False,
     as_json: Annotated[bool, Parameter(name="--json", help="As JSON, a row of the table each.")] = False,
+    markdown: Annotated[bool, Parameter(help="The claims as tables in Markdown.")] = False,
 ) -> None:
     """Says what holds of each claim, or of each pair of arms, by the report as it was last made."""
+    if markdown and (pairs or as_json):
+        raise UserError("--markdown is for claims alone; leave out --pairs and --json")
     from grid.records.results_folder import ResultsFolder
     from grid.report.pipeline import read_verdicts
 
@@ -126,8 +129,16 @@ def verdicts(
     if as_json:
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return
-    from grid.analysis.wording import pair_in_words
+    from grid.analysis.wording import effect_in_words, pair_in_words
 
+    if markdown:
+        for study, found in groupby(rows, key=lambda row: str(row["study"])):
+            print(f"**{study}**\n\n| claim | verdict | by how much (95 % interval) | seeds |\n|---|---|---|---|")
+            for row in found:
+                texts = (row["says"], row["verdict"], effect_in_words(row), str(row["num_seeds"] or ""))
+                print("|", " | ".join(re.sub(r"([\\|<])", r"\\\1", one_line(text)) for text in texts), "|")
+            print()
+        return
     headings = ("arm", "is", "than", "by points", "95 % interval", "p corrected", "seeds", "method")
     for study, found in groupby(rows, key=lambda row: str(row["study"])):
         columns = headings if pairs else ("claim", "verdict", "why")

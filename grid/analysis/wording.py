@@ -116,6 +116,24 @@ def pair_in_words(row: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
+def effect_in_words(row: Mapping[str, Any]) -> str:
+    """What the verdict of a row of `verdicts.parquet` hangs on, with its 95 % interval; empty if there is nothing."""
+    scale, decimals, unit = {
+        "difference": (100, 1, "points"),
+        "delay": (1, 1, "epochs"),
+        "roughness": (100, 1, "%"),
+        "level": (1, 3, ""),  # an accuracy or a loss: the table does not say which
+        "fit": (100, 0, "% of seeds"),
+    }.get(row["kind"], (1, 3, ""))
+    if row["estimate"] is None:
+        return ""
+    shown = number if row["kind"] in ("level", "fit") else signed
+    value = f"{shown(scale * row['estimate'], decimals)} {unit}".rstrip()
+    if row["low"] is None:
+        return value
+    return f"{value} ({shown(scale * row['low'], decimals)} to {shown(scale * row['high'], decimals)})"
+
+
 def level_in_words(value: float, measure: str) -> str:
     """A measure as a person reads it."""
     return number(value, 3) if MEASURES[measure].is_loss else percent(value)

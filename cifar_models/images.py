@@ -49,7 +49,7 @@ def moved(value: Tensor, device: torch.device) -> Tensor:
 
 
 def shared(images: npt.NDArray[np.uint8]) -> Tensor:
-    """An array as a tensor of the same memory, which must not be written to: arrays from an object store are read-only."""
+    """An array as a tensor of the same memory. Nothing may write to it: arrays of an object store are read-only."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
         return torch.from_numpy(images)
@@ -64,7 +64,7 @@ def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     means, stds = [], []
     for channel in images.unbind(1):
         counts = torch.zeros(LEVELS, dtype=torch.int64)
-        for some in channel.split(COUNTED):
+        for some in torch.split(channel, COUNTED):
             counts += torch.bincount(some.flatten().cpu(), minlength=LEVELS)
         mean = (counts * levels).sum() / counts.sum()
         std = ((counts * (levels - mean) ** 2).sum() / counts.sum()).sqrt()

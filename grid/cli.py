@@ -135,8 +135,8 @@ def verdicts(
         for study, found in groupby(rows, key=lambda row: str(row["study"])):
             print(f"**{study}**\n\n| claim | verdict | by how much (95 % interval) | seeds |\n|---|---|---|---|")
             for row in found:
-                texts = (row["says"], row["verdict"], effect_in_words(row), str(row["num_seeds"] or ""))
-                print("|", " | ".join(re.sub(r"([\\|<])", r"\\\1", one_line(text)) for text in texts), "|")
+                cells = (row["says"], row["verdict"], effect_in_words(row), str(row["num_seeds"] or ""))
+                print("|", " | ".join(re.sub(r"([\\|<])", r"\\\1", one_line(text)) for text in cells), "|")
             print()
         return
     headings = ("arm", "is", "than", "by points", "95 % interval", "p corrected", "seeds", "method")

@@ -40,11 +40,6 @@ HUE_OFFSET_C = (5 / 6, 3 / 6, 1 / 6)
 https://en.wikipedia.org/wiki/HSL_and_HSV#HSV_to_RGB_alternative"""
 
 
-def num_samples(config: AugmentationConfig, num_images: int) -> int:
-    """Samples of an epoch, S: the images, and as many copies where they are added."""
-    return 2 * num_images if config.mode == "added" else num_images
-
-
 def draw_parameters(config: AugmentationConfig, num_images: int, generator: torch.Generator) -> Tensor:
     """What an epoch does to each of its samples.
 

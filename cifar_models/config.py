@@ -198,6 +198,10 @@ class AugmentationConfig(Frozen):
         """Whether any image can come out other than it went in."""
         return max(self.color_jitter, self.rotation, self.flip, self.crop_padding) > 0
 
+    def num_samples(self, num_images: int) -> int:
+        """Samples of an epoch: the images, and as many copies where they are added."""
+        return 2 * num_images if self.mode == "added" else num_images
+
     @model_validator(mode="after")
     def _adds_something(self) -> Self:
         if self.mode == "added" and not self.changes_images:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cifar_models.augmentation import augment, draw_parameters, num_samples
+from cifar_models.augmentation import augment, draw_parameters
 from cifar_models.checkpoint import TrainState
 from cifar_models.config import PublishedConfig, TrainConfig
 from cifar_models.data import DataError, Split
@@ -91,7 +91,7 @@ def start(
 ) -> TrainState:
     """The state before the first epoch; arguments and errors are those of `train`."""
     num_images = len(data.train_labels)
-    num_steps = num_samples(config.augmentation, num_images) // config.batch_size
+    num_steps = config.augmentation.num_samples(num_images) // config.batch_size
     if num_steps == 0:
         raise DataError(f"batch_size {config.batch_size} is more than the {num_images} training images; lower it")
     torch.manual_seed(random_stream(config.seed, 0))
@@ -112,7 +112,7 @@ def train_epoch(
     """
     model, optimizer = state.model, state.optimizer
     device = images.labels.device
-    num_train = num_samples(config.augmentation, len(images))
+    num_train = config.augmentation.num_samples(len(images))
     num_steps = num_train // config.batch_size
     trained = trained_parameters(model)
     torch.manual_seed(stream)

@@ -1,5 +1,6 @@
 """The one process that writes the ledger during a run, on the node that has the results folder. It needs no torch."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -11,6 +12,7 @@ from grid.records.ledger import Ledger, TrialRecord
 from grid.records.lock import Fence
 
 
+@dataclass
 class Recorder:
     """The only writer of the ledger during a run.
 
@@ -21,9 +23,8 @@ class Recorder:
         fence: Tells whether the folder is still this run's; None if nobody else can write there.
     """
 
-    def __init__(self, ledger: Ledger, fence: Fence | None) -> None:
-        self.ledger = ledger
-        self.fence = fence
+    ledger: Ledger
+    fence: Fence | None
 
     def commit(self, record: TrialRecord, test: TestRecord | None, weights: bytes | None) -> None:
         """Writes a trial, and its final weights if they are to be kept; once this returns, it is finished for good.

@@ -49,6 +49,7 @@ class Progress:
     earlier_s: float = 0.0
 
 
+@dataclass
 class TrialCheckpoint:
     """The checkpoint of one trial. Storage that fails costs the checkpoint, never the trial.
 
@@ -57,13 +58,12 @@ class TrialCheckpoint:
         problem: Why the storage could not be used the last time; None if it could.
     """
 
-    def __init__(self, store: CheckpointStore, job: Job, lineage: str | None, interval_s: float) -> None:
-        self.store = store
-        self.job = job
-        self.lineage = lineage
-        self.interval_s = interval_s
-        self.saved_at = time.monotonic()
-        self.problem: str | None = None
+    store: CheckpointStore
+    job: Job
+    lineage: str | None
+    interval_s: float
+    saved_at: float = field(default_factory=time.monotonic)
+    problem: str | None = None
 
     def load(self, state: TrainState) -> list[EpochRecord]:
         """Goes on from the checkpoint, or from the kept state of a shorter trial; returns the curves up to it."""

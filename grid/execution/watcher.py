@@ -3,6 +3,7 @@
 import errno
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ class NotSaved:
         return {}
 
 
+@dataclass(eq=False)
 class RunWatcher(NotSaved, tune.Callback):
     """Tells the schedule and the display what becomes of the trials.
 
@@ -40,21 +42,14 @@ class RunWatcher(NotSaved, tune.Callback):
         ledger_problem: Why a trial could not be committed.
     """
 
-    def __init__(
-        self,
-        schedule: Schedule,
-        display: ProgressDisplay,
-        interruption: Interruption,
-        record_lost: Callable[[Job, str, MemoryKills | None], tuple[Status, str]],
-    ) -> None:
-        self.schedule = schedule
-        self.display = display
-        self.interruption = interruption
-        self.record_lost = record_lost
-        self.memory_kills: dict[str, MemoryKills] = {}
-        self.storage_problems: dict[str, str] = {}
-        self.ledger_problem: str | None = None
-        self._announced = False
+    schedule: Schedule
+    display: ProgressDisplay
+    interruption: Interruption
+    record_lost: Callable[[Job, str, MemoryKills | None], tuple[Status, str]]
+    memory_kills: dict[str, MemoryKills] = field(default_factory=dict)
+    storage_problems: dict[str, str] = field(default_factory=dict)
+    ledger_problem: str | None = None
+    _announced: bool = False
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A trial got its worker."""

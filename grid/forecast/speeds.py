@@ -77,8 +77,7 @@ def workload_of(config: TrainConfig) -> TrainConfig:
 
 def num_samples(config: TrainConfig, images: ImageCounts) -> int:
     """Images in the training steps of an epoch; the last, incomplete batch is left out."""
-    samples = images.train * (2 if config.augmentation.mode == "added" else 1)
-    return samples // config.batch_size * config.batch_size
+    return config.augmentation.num_samples(images.train) // config.batch_size * config.batch_size
 
 
 def epoch_s(config: TrainConfig, images: ImageCounts, speed: Speed) -> Range:

@@ -10,6 +10,7 @@ import subprocess
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -121,22 +122,19 @@ class Manifest(Frozen):
     outcome: Outcome | None = None
 
 
+@dataclass
 class RunLog:
     """The manifest of a run that is under way; what is added is on disk at once.
 
     Attributes:
+        folder: Where it is.
         manifest: As it is now.
         outcome: How the run will have ended, unless an exception ends it.
     """
 
-    def __init__(self, folder: Folder, manifest: Manifest) -> None:
-        self.manifest = manifest
-        self.outcome: Outcome = "complete"
-        self._folder = folder
-
-    def begin(self) -> None:
-        """Notes that the run began."""
-        self._change()
+    folder: Folder
+    manifest: Manifest
+    outcome: Outcome = "complete"
 
     def add_study(self, plan: StudyPlan, counts: PlanCounts, claims_hash: str | None) -> None:
         """Notes what a study claims and plans, before its trials start; what was noted first stands."""
@@ -146,19 +144,16 @@ class RunLog:
         noted = StudyRun(
             study=study.name, planned=datetime.now(UTC), claims_hash=claims_hash, seeds=study.seeds, counts=counts
         )
-        self._change(studies=(*self.manifest.studies, noted))
+        self.note(studies=(*self.manifest.studies, noted))
 
     def add_nodes(self, nodes: Sequence[Node]) -> None:
         """Notes machines, each once."""
-        self._change(nodes=tuple(dict.fromkeys((*self.manifest.nodes, *nodes))))
+        self.note(nodes=tuple(dict.fromkeys((*self.manifest.nodes, *nodes))))
 
-    def end(self, outcome: Outcome) -> None:
-        """Notes that the run ended, and how."""
-        self._change(ended=datetime.now(UTC), outcome=outcome)
-
-    def _change(self, **fields: object) -> None:
+    def note(self, **fields: object) -> None:
+        """Changes fields of the manifest, if any, and writes it."""
         self.manifest = self.manifest.model_copy(update=fields)
-        self._folder.write(f"{self.manifest.name}.json", self.manifest.model_dump_json(indent=1).encode())
+        self.folder.write(f"{self.manifest.name}.json", self.manifest.model_dump_json(indent=1).encode())
 
 
 @contextmanager
@@ -186,14 +181,14 @@ def recorded_run(folder: Folder, command: Sequence[str], num_threads: Mapping[st
     log = RunLog(folder, manifest)
     outcome: Outcome = "failed"
     try:
-        log.begin()  # whoever interrupts the run may do so while this is written
+        log.note()  # whoever interrupts the run may do so while this is written
         yield log
         outcome = log.outcome
     except (KeyboardInterrupt, LostLockError):  # whichever of its processes learnt first that the folder is lost
         outcome = "interrupted"
         raise
     finally:
-        log.end(outcome)
+        log.note(ended=datetime.now(UTC), outcome=outcome)
 
 
 def read_manifests(folder: Folder) -> tuple[list[Manifest], list[str]]:

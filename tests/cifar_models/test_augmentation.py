@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch import Tensor
 
-from cifar_models.augmentation import IDENTITY, PARAMETERS, augment, draw_parameters, num_samples
+from cifar_models.augmentation import IDENTITY, PARAMETERS, augment, draw_parameters
 from cifar_models.config import AugmentationConfig
 
 NUM_DRAWS = 20_000
@@ -127,7 +127,7 @@ def test_without_augmentation_all_parameters_change_nothing_to_the_last_bit() ->
 def test_an_epoch_has_every_image_once_and_with_added_once_more_changed(mode: str) -> None:
     config = AugmentationConfig.model_validate({"mode": mode, "flip": 1})
     images = random_images(50)
-    size = num_samples(config, 50)
+    size = config.num_samples(50)
     generator = torch.Generator().manual_seed(3)
     order = torch.randperm(size, generator=generator)
     table = draw_parameters(config, 50, generator)

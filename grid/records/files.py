@@ -76,6 +76,16 @@ class Folder:
         with self._opened(make=True):
             pass
 
+    def check_writable(self) -> None:
+        """Makes a file in the folder and removes it.
+
+        Raises:
+            OSError: The folder is not there, or nothing can be written in it.
+        """
+        with self._around(f".{uuid.uuid4().hex}") as (folder, leaf):
+            os.close(os.open(leaf, WRITE_NEW, 0o666, dir_fd=folder))
+            os.unlink(leaf, dir_fd=folder)
+
     def kind(self, name: str) -> str | None:
         """Returns the kind of an entry: `file`, `folder` or `other` (a link, a pipe, …); None if there is none."""
         found = self.status(name)
@@ -227,11 +237,13 @@ class Folder:
         """The folder's descriptor."""
         if make:
             self.root.mkdir(parents=True, exist_ok=True)
-        folder, path = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), self.root
+        folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            for part in self.inside:
-                path = path / part
-                inner = _open_folder(folder, part, path, make=make)
+            for place, part in enumerate(self.inside):
+                try:
+                    inner = _open_folder(folder, part, make=make)
+                except OSError as error:
+                    raise _located(error, self.root.joinpath(*self.inside[: place + 1])) from error
                 os.close(folder)
                 folder = inner
             yield folder
@@ -263,8 +275,8 @@ def _to_disk(file: BinaryIO) -> None:
     os.fsync(file.fileno())
 
 
-def _open_folder(around: int, name: str, path: Path, *, make: bool) -> int:
-    """Opens a folder in one that is open; `path` is for the error."""
+def _open_folder(around: int, name: str, *, make: bool) -> int:
+    """Opens a folder in one that is open."""
     try:
         if make:
             with contextlib.suppress(FileExistsError):
@@ -272,9 +284,9 @@ def _open_folder(around: int, name: str, path: Path, *, make: bool) -> int:
         return os.open(name, READ_FOLDER, dir_fd=around)
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.ENOTDIR):
-            raise _located(error, path) from error
+            raise
         is_link = stat.S_ISLNK(os.stat(name, dir_fd=around, follow_symlinks=False).st_mode)
-        raise NotADirectoryError(errno.ENOTDIR, LINK if is_link else "not a folder", str(path)) from error
+        raise NotADirectoryError(errno.ENOTDIR, LINK if is_link else "not a folder") from error
 
 
 def _located(error: OSError, path: Path) -> OSError:

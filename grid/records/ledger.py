@@ -215,9 +215,7 @@ class Ledger:
             staging.clear(re.compile(".*"))
             for folder in filter(re.compile(f"{PART.pattern}|{re.escape(STAGING)}").fullmatch, self.files.names()):
                 # some may be another user's, or no folder
-                probe = f"{folder}/.{uuid.uuid4().hex}"
-                self.files.write(probe, b"")
-                self.files.remove(probe)
+                self.files.below(folder).check_writable()
         except OSError as error:
             raise UserError(
                 f"results folder {self.files.path.parent}: can't be written ({error.strerror}: {error.filename}); "

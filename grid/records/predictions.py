@@ -1,8 +1,9 @@
 """What a trial says of each test image, as the bytes of a NumPy archive (`.npz`), and back."""
 
 import io
+import re
 import zipfile
-from typing import BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +12,22 @@ from cifar_models.records import TestRecord
 
 Arrays = dict[str, npt.NDArray[np.generic]]
 
-COLUMNS = {
+COLUMNS: dict[str, np.dtype[Any]] = {
     "label": np.dtype(np.uint8),
     "predicted": np.dtype(np.uint8),
     "true_prob": np.dtype(np.float16),
     "predicted_prob": np.dtype(np.float16),
 }
 """The arrays of the archive, each with one entry a test image."""
+
+HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00(?s:..)\{'descr': '(?P<descr>[<>|][a-z]\d)', 'fortran_order': False, "
+    rb"'shape': \((?P<length>\d{1,12}),\), \} *\n"
+)
+"""What NumPy writes before the entries of an array of one dimension.
+
+Source: NumPy Enhancement Proposal 1, format version 1.0.
+"""
 
 SINCE_FORMAT_2 = "predicted_prob"
 """What the archive of a trial of format 1 lacks."""
@@ -51,8 +61,7 @@ def unpack_predictions(content: bytes, format: int) -> Arrays:
                 raise ValueError("is compressed")  # a few bytes may stand for any number of them
             arrays: Arrays = {}
             for name, dtype in columns.items():
-                with archive.open(f"{name}.npy") as file:
-                    arrays[name] = _read_array(file, dtype, len(content))  # type: ignore[arg-type]
+                arrays[name] = _read_array(archive.read(f"{name}.npy"), dtype)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
         raise ValueError(f"not an archive of arrays ({error})") from error
     if len({len(array) for array in arrays.values()}) != 1:
@@ -60,16 +69,12 @@ def unpack_predictions(content: bytes, format: int) -> Arrays:
     return arrays
 
 
-def _read_array(file: BinaryIO, dtype: np.dtype[np.generic], max_bytes: int) -> npt.NDArray[np.generic]:
-    """One array, after a look at what its header claims of it."""
-    if np.lib.format.read_magic(file) != (1, 0):
-        raise ValueError("an array is of another version")
-    shape, _, found = np.lib.format.read_array_header_1_0(file)
-    if found != dtype or len(shape) != 1:
-        raise ValueError(f"an array is {found} of shape {shape}, not {dtype} of one dimension")
-    if shape[0] * dtype.itemsize > max_bytes:
-        raise ValueError(f"an array claims to have {shape[0]:,} entries")
-    content = file.read(max_bytes)
-    if len(content) != shape[0] * dtype.itemsize:
+def _read_array(content: bytes, dtype: np.dtype[Any]) -> npt.NDArray[np.generic]:
+    """One array of one dimension; NumPy's own reader takes ten times as long, most of it for what is refused here."""
+    header = HEADER.match(content)
+    if header is None or header["descr"].decode() != np.lib.format.dtype_to_descr(dtype):
+        raise ValueError(f"an array is not {dtype} of one dimension")
+    entries = memoryview(content)[header.end() :]
+    if len(entries) != int(header["length"]) * dtype.itemsize:
         raise ValueError("an array is cut short, or is followed by something")
-    return np.frombuffer(content, dtype=dtype)
+    return np.frombuffer(entries, dtype=dtype)

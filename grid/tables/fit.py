@@ -14,13 +14,15 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from grid.questions.measures import CURVES
+
+if TYPE_CHECKING:  # it takes a while to import, and where nothing is new nobody needs it
+    import pandas as pd
 
 Fit = Literal["underfit", "well fit", "overfit", "too short to say"]
 
@@ -56,7 +58,7 @@ DIRECTION: dict[str, int] = {"underfit": -1, "well fit": 0, "overfit": 1}
 Curve = npt.NDArray[np.float64]
 
 
-def diagnose(epochs: Mapping[str, Any] | pd.DataFrame) -> Fit | None:
+def diagnose(epochs: "Mapping[str, Any] | pd.DataFrame") -> Fit | None:
     """Says how well one trial fits; None if it has no epoch or a measure that is no finite number.
 
     Args:

@@ -7,6 +7,7 @@ not written again, however many trials come after it.
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,11 @@ NAME = "predictions"
 EARLIER = "predictions.parquet"
 """What held the table before version 3 of the tables."""
 DICTIONARIES = ["fingerprint", "label", "predicted"]
+ENCODINGS = {
+    "image": "DELTA_BINARY_PACKED",
+    "true_prob": "BYTE_STREAM_SPLIT",
+    "predicted_prob": "BYTE_STREAM_SPLIT",
+}
 EMPTY = "none.parquet"
 """A file without rows, so that the folder is a table before any trial is ok."""
 
@@ -79,7 +85,7 @@ def write_part(files: Folder, trials: Mapping[str, Arrays]) -> str:
 
 
 def _write(folder: Folder, part: str, trials: Mapping[str, Arrays]) -> None:
-    options = {"use_dictionary": DICTIONARIES, "column_encoding": {"image": "DELTA_BINARY_PACKED"}}
+    options: dict[str, Any] = {"use_dictionary": DICTIONARIES, "column_encoding": ENCODINGS}
     with (
         folder.writing(part) as file,
         pq.ParquetWriter(file, PREDICTIONS, compression="zstd", compression_level=1, **options) as writer,
@@ -90,14 +96,12 @@ def _write(folder: Folder, part: str, trials: Mapping[str, Arrays]) -> None:
 
 def _rows(fingerprint: str, arrays: Arrays) -> pa.Table:
     num_images, predicted_prob = len(arrays["label"]), arrays.get("predicted_prob")
-    return pa.table(
-        {
-            "fingerprint": pa.repeat(fingerprint, num_images),
-            "image": np.arange(num_images),
-            "label": arrays["label"],
-            "predicted": arrays["predicted"],
-            "true_prob": arrays["true_prob"].astype(np.float32),
-            "predicted_prob": pa.nulls(num_images) if predicted_prob is None else predicted_prob.astype(np.float32),
-        },
-        schema=PREDICTIONS,
-    )
+    columns = [
+        pa.repeat(fingerprint, num_images),
+        np.arange(num_images),
+        arrays["label"],
+        arrays["predicted"],
+        arrays["true_prob"].astype(np.float32),
+        pa.nulls(num_images, pa.float32()) if predicted_prob is None else predicted_prob.astype(np.float32),
+    ]
+    return pa.Table.from_arrays([pa.array(column) for column in columns], schema=PREDICTIONS)

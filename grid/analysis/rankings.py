@@ -84,13 +84,13 @@ def budgets(trials: pd.DataFrame, epochs: pd.DataFrame, stage: str = "full") -> 
     final = ok.groupby("arm")["test_acc"].mean()
     early = ok if stage == "full" else trials[trials["stage"] == stage]
     joined = early[["fingerprint", "arm"]].merge(epochs[["fingerprint", "epoch", "val_acc"]], on="fingerprint")
+    val_acc = joined.groupby(["epoch", "arm"])["val_acc"].mean().unstack().reindex(columns=final.index)
     found = []
-    for epoch, rows in joined.groupby("epoch"):
-        val_acc = rows.groupby("arm")["val_acc"].mean().dropna()
-        arms = val_acc.index.intersection(final.index)
-        if len(arms) < MIN_ARMS or (stage == "full" and len(arms) < len(final)):
+    for epoch, row in zip(val_acc.index.tolist(), val_acc.to_numpy(), strict=True):
+        known = ~np.isnan(row)
+        if known.sum() < MIN_ARMS or (stage == "full" and not known.all()):
             continue
-        x, y = val_acc[arms], final[arms]
-        rank = int((x > x.to_numpy()[y.argmax()]).sum()) + 1
-        found.append(Budget(int(str(epoch)), agreement(x, y), rank, len(arms)))
+        x, y = row[known], final.to_numpy()[known]
+        rank = int((x > x[y.argmax()]).sum()) + 1
+        found.append(Budget(int(epoch), agreement(x, y), rank, len(x)))
     return found

@@ -10,6 +10,7 @@ import pyarrow as pa
 from grid.analysis.conclusion import Conclusion, conclude
 from grid.analysis.evidence import gather
 from grid.analysis.family import Looks
+from grid.analysis.rankings import Budget, budgets
 from grid.analysis.sensitivity import Sensitivity, axis_shares
 from grid.analysis.summaries import arm_summaries, trials_of
 from grid.analysis.tallies import arm_tallies
@@ -54,6 +55,11 @@ class StudyResult:
     def sensitivity(self) -> Sensitivity:
         """How much each axis matters."""
         return axis_shares(self.trials, self.study)
+
+    @cached_property
+    def budgets(self) -> dict[str, list[Budget]]:
+        """What an order after fewer epochs is worth, by the stage of the trials that are looked at."""
+        return {stage: budgets(self.trials, self.epochs, stage) for stage in ("full", "screening")}
 
     @cached_property
     def tallies(self) -> dict[int, list[Tally]]:

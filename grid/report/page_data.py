@@ -65,7 +65,8 @@ def trials_script(result: StudyResult) -> str:
     study = result.study
     configs = [written(arm.config) for arm in study.arms]
     shared = shared_settings(configs)
-    curves = {str(fingerprint): _curves(rows) for fingerprint, rows in result.epochs.groupby("fingerprint")}
+    ordered = result.epochs.sort_values("epoch", kind="stable")
+    curves = {str(fingerprint): _curves(rows) for fingerprint, rows in ordered.groupby("fingerprint")[list(CURVES)]}
     data = {
         "study": study.name,
         "curves": list(CURVES),
@@ -95,8 +96,7 @@ cifar-grid run again.yaml {" ".join(options)} --seeds SEEDS --results again"""
 
 def _curves(rows: pd.DataFrame) -> list[list[float | None]]:
     """One list a measure of `CURVES`, in the order of epochs, to four digits."""
-    ordered = rows.sort_values("epoch")
-    return [[float(f"{v:.4g}") if math.isfinite(v) else None for v in ordered[name]] for name in CURVES]
+    return [[float(f"{v:.4g}") if math.isfinite(v) else None for v in of] for of in rows.to_numpy().T.tolist()]
 
 
 def _trial(row: Mapping[Any, Any], curves: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The report as files: a page a study, an index, a page on how to read them, and what they share; all offline."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 
@@ -91,6 +92,7 @@ def _by_question(pages: Sequence[Card]) -> list[tuple[str, list[Card]]]:
     return [(name, list(group)) for name, group in groupby(ordered, key=lambda page: page.study.question)]
 
 
+@cache
 def _environment(so_far: bool) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),

@@ -5,7 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from grid.analysis.rankings import Budget, budgets
+from grid.analysis.rankings import Budget
 from grid.analysis.study_result import StudyResult
 from grid.formats import number
 from grid.report.charts.learning import MAX_MARKED_EPOCHS
@@ -19,7 +19,7 @@ SERIES = (
 
 def early_ranking(result: StudyResult) -> go.Figure | None:
     """Draws Kendall's tau by epoch with its interval; None where there are too few arms or epochs."""
-    found = {stage: budgets(result.trials, result.epochs, stage) for stage, *_ in SERIES}
+    found = result.budgets
     if max(map(len, found.values())) < 2:
         return None
     traces = [
@@ -46,7 +46,7 @@ def early_ranking(result: StudyResult) -> go.Figure | None:
 
 def early_words(result: StudyResult) -> str:
     """What stopping after half of the epochs would have been worth."""
-    found = budgets(result.trials, result.epochs)
+    found = result.budgets["full"]
     if not found:
         return ""
     half = found[(len(found) - 1) // 2]

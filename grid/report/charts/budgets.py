@@ -9,7 +9,7 @@ from grid.analysis.rankings import Budget
 from grid.analysis.study_result import StudyResult
 from grid.formats import number
 from grid.report.charts.learning import MAX_MARKED_EPOCHS
-from grid.report.charts.style import NEUTRAL, QUALITATIVE, make_figure, translucent
+from grid.report.charts.style import NEUTRAL, QUALITATIVE, make_figure, scatter, translucent
 
 SERIES = (
     ("full", "the same trials, earlier", QUALITATIVE[0], "solid"),
@@ -68,7 +68,7 @@ def _ends(budget: Budget) -> tuple[float, float]:
 def _series(found: list[Budget], name: str, colour: str, dash: str) -> list[Any]:
     epochs, ends = [budget.epoch for budget in found], [_ends(budget) for budget in found]
     kept = [2 * budget.rank <= budget.num_arms for budget in found]
-    band = go.Scatter(
+    band = scatter(
         x=[*epochs, *epochs[::-1]],
         y=[*(high for _, high in ends), *(low for low, _ in ends[::-1])],
         mode="lines",
@@ -78,7 +78,7 @@ def _series(found: list[Budget], name: str, colour: str, dash: str) -> list[Any]
         hoverinfo="skip",
         showlegend=False,
     )
-    line = go.Scatter(
+    line = scatter(
         x=epochs,
         y=[None if math.isnan(budget.agreement.tau) else budget.agreement.tau for budget in found],
         mode="lines+markers",

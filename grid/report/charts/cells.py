@@ -11,7 +11,7 @@ from grid.formats import percent, status_words
 from grid.questions.measures import MEASURES
 from grid.questions.study import Study
 from grid.records.status import STATUSES
-from grid.report.charts.style import full_name, make_figure, plain
+from grid.report.charts.style import full_name, heatmap, make_figure, plain
 
 ROW = {"wide": 58, "narrow": 54}
 """Pixels a row, room for three lines."""
@@ -84,8 +84,8 @@ def heat_map(
     }
     low, high = cells.span
     traces = [
-        go.Heatmap(z=unknown, colorscale=[[0, FAILED], [1, FAILED]], name="no result", **common),
-        go.Heatmap(
+        heatmap(z=unknown, colorscale=[[0, FAILED], [1, FAILED]], name="no result", **common),
+        heatmap(
             z=cells.mean, zmin=low, zmax=max(high, low + 1e-6), colorscale=SCALE, name=MEASURES[measure].part, **common
         ),
     ]

@@ -12,7 +12,7 @@ from grid.analysis.study_result import StudyResult
 from grid.analysis.tallies import overlap
 from grid.formats import cut
 from grid.report.charts.one_arm import arms_to_choose
-from grid.report.charts.style import NEUTRAL, arm_uid, make_figure, note, plain
+from grid.report.charts.style import NEUTRAL, arm_uid, bar, make_figure, note, plain
 
 ROW = {"wide": 32, "narrow": 48}
 """Pixels an arm."""
@@ -68,7 +68,7 @@ def disagreement(result: StudyResult) -> go.Figure | None:
         return None
     images = overlaps(evidence, arms)
     traces = [
-        go.Bar(
+        bar(
             x=images[place, :, part].round(1).tolist(),
             y=list(range(len(arms))),
             ids=[str(other) for other in arms],

@@ -9,7 +9,18 @@ import numpy as np
 import plotly.graph_objects as go
 
 from grid.formats import cut, number, plural, signed
-from grid.report.charts.style import FAILURE, NEUTRAL, QUALITATIVE, make_figure, note, plain, stripe, translucent
+from grid.report.charts.style import (
+    FAILURE,
+    NEUTRAL,
+    QUALITATIVE,
+    Trace,
+    make_figure,
+    note,
+    plain,
+    scatter,
+    stripe,
+    translucent,
+)
 
 ROW = {"wide": 34, "narrow": 50}
 """Pixels an arm."""
@@ -96,7 +107,7 @@ def forest(rows: Sequence[ForestRow], margin: float) -> go.Figure | None:
         return None
     span = axis_range(rows, margin)
     traces = [_band_in_legend(margin), *_intervals(places, span), *_arrows(places, span)]
-    num_entries = sum(trace.showlegend is not False for trace in traces)
+    num_entries = sum(trace.get("showlegend") is not False for trace in traces)
     wide, narrow = (
         _axes(places, span, form) | _frame(places, form, lines) | {"shapes": _shapes(places, margin, form)}
         for form, lines in (("wide", 1 + (num_entries > 5)), ("narrow", (num_entries + 1) // 2))
@@ -134,7 +145,7 @@ def _places(rows: Sequence[ForestRow]) -> list[_Place]:
     return [_Place(position, *entry) for position, entry in enumerate(found)]
 
 
-def _intervals(places: list[_Place], span: tuple[float, float]) -> list[go.Scatter]:
+def _intervals(places: list[_Place], span: tuple[float, float]) -> list[Trace]:
     """The differences, and what of their intervals is on the axis; two traces a finding."""
     traces = []
     for finding, look in LOOKS.items():
@@ -147,9 +158,9 @@ def _intervals(places: list[_Place], span: tuple[float, float]) -> list[go.Scatt
         line = {"color": look.colour, "width": 2}
         common = {"legendgroup": finding}
         hidden = {"hoverinfo": "skip", "showlegend": False}
-        traces.append(go.Scatter(x=ends, y=rows, ids=ids, mode="lines", line=line, **hidden, **common))
+        traces.append(scatter(x=ends, y=rows, ids=ids, mode="lines", line=line, **hidden, **common))
         traces.append(
-            go.Scatter(
+            scatter(
                 x=[place.difference for place in shown],
                 y=[place.row for place in shown],
                 mode="markers",
@@ -169,7 +180,7 @@ def _intervals(places: list[_Place], span: tuple[float, float]) -> list[go.Scatt
     return traces
 
 
-def _arrows(places: list[_Place], span: tuple[float, float]) -> list[go.Scatter]:
+def _arrows(places: list[_Place], span: tuple[float, float]) -> list[Trace]:
     """Marks at the ends of the axis where an interval or a difference goes on; none if all are on it."""
     inset = 0.008 * (span[1] - span[0])
     shown = [place for place in places if place.ends]
@@ -179,7 +190,7 @@ def _arrows(places: list[_Place], span: tuple[float, float]) -> list[go.Scatter]
     if not marks:
         return []
     return [
-        go.Scatter(
+        scatter(
             x=[x for _, x, _ in marks],
             y=[place.row for place, *_ in marks],
             mode="markers",
@@ -210,8 +221,8 @@ def _numbers(place: _Place) -> str:
     return f"{signed(place.difference, 1)} ({number(place.low, 1)} to {number(place.high, 1)})"
 
 
-def _band_in_legend(margin: float) -> go.Scatter:
-    return go.Scatter(
+def _band_in_legend(margin: float) -> Trace:
+    return scatter(
         x=[None],
         y=[None],
         mode="markers",

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from grid.analysis.sensitivity import Kind, Sensitivity, Term, shown
 from grid.formats import cut, number, percent
-from grid.report.charts.style import NEUTRAL, QUALITATIVE, make_figure, note, plain
+from grid.report.charts.style import NEUTRAL, QUALITATIVE, Trace, bar, make_figure, note, plain
 
 ROW = {"wide": 38, "narrow": 56}
 """Pixels a bar."""
@@ -27,10 +27,10 @@ def axis_importance(sensitivity: Sensitivity) -> go.Figure | None:
     return make_figure(traces, _layout(terms, "wide"), _layout(terms, "narrow"))
 
 
-def _bars(kind: Kind, terms: tuple[Term, ...]) -> go.Bar:
+def _bars(kind: Kind, terms: tuple[Term, ...]) -> Trace:
     shown = [(row, term) for row, term in enumerate(terms) if term.kind == kind]
     name, colour = LOOKS[kind]
-    return go.Bar(
+    return bar(
         x=[term.share for _, term in shown],
         y=[row for row, _ in shown],
         orientation="h",

@@ -16,7 +16,7 @@ from grid.questions.measures import MEASURES
 from grid.questions.study import Study
 from grid.report.charts.grouping import Grouping, group_arms
 from grid.report.charts.panels import HEIGHT_ALONE, LEGEND_NAME, MAX_NAME, NARROW, WIDE, Axes, axes_of, panel_layout
-from grid.report.charts.style import FAILURE, NAME, arm_uid, make_figure, plain, translucent
+from grid.report.charts.style import FAILURE, NAME, Trace, arm_uid, make_figure, plain, scatter, translucent
 
 Measure = Literal["acc", "loss"]
 MAX_MARKED_EPOCHS = 15
@@ -103,10 +103,10 @@ def curveless(points: pd.DataFrame, trials: pd.DataFrame, study: Study, grouping
     return lines
 
 
-def _legend(grouping: Grouping) -> list[go.Scatter]:
+def _legend(grouping: Grouping) -> list[Trace]:
     """An entry a colour, drawn by a trace without points so that it stands whatever arms have curves."""
     return [
-        go.Scatter(
+        scatter(
             x=[None],
             y=[None],
             mode="lines+markers",
@@ -121,12 +121,12 @@ def _legend(grouping: Grouping) -> list[go.Scatter]:
     ]
 
 
-def _arm_traces(arm: int, curve: pd.DataFrame, study: Study, grouping: Grouping, measure: Measure) -> list[go.Scatter]:
+def _arm_traces(arm: int, curve: pd.DataFrame, study: Study, grouping: Grouping, measure: Measure) -> list[Trace]:
     panel, series = grouping.places[arm]
     colour = grouping.colours[series]
     common = {"legendgroup": str(series), "showlegend": False, **axes_of(panel)}
     between = curve[curve["n"] > 1]
-    band = go.Scatter(
+    band = scatter(
         x=[*between["epoch"], *between["epoch"][::-1]],
         y=[*between[f"val_{measure}_max"], *between[f"val_{measure}_min"][::-1]],
         mode="lines",
@@ -139,7 +139,7 @@ def _arm_traces(arm: int, curve: pd.DataFrame, study: Study, grouping: Grouping,
     )
     number = "%{y:.1%}" if measure == "acc" else "%{y:.3f}"
     lines = [
-        go.Scatter(
+        scatter(
             x=curve["epoch"].to_list(),
             y=curve[f"{split}_{measure}_mean"].to_list(),
             customdata=curve["n"].to_list(),
@@ -160,7 +160,7 @@ def _arm_traces(arm: int, curve: pd.DataFrame, study: Study, grouping: Grouping,
     return [band, *lines]
 
 
-def _name_traces(points: pd.DataFrame, grouping: Grouping, measure: Measure, axes: Axes) -> list[go.Scatter]:
+def _name_traces(points: pd.DataFrame, grouping: Grouping, measure: Measure, axes: Axes) -> list[Trace]:
     """The name of each arm right of its line, with its symbol, and a thin line that leads there."""
     last = points.sort_values("epoch").groupby("arm").tail(1)
     shown = points[[f"train_{measure}_mean", f"val_{measure}_min", f"val_{measure}_max"]]
@@ -170,7 +170,7 @@ def _name_traces(points: pd.DataFrame, grouping: Grouping, measure: Measure, axe
     ends = last[f"val_{measure}_mean"].clip(low, high)
     at = axes.x["range"][1]
     return [
-        go.Scatter(
+        scatter(
             x=[epoch, at],
             y=[end, place],
             mode="lines+markers+text",
@@ -190,7 +190,7 @@ def _name_traces(points: pd.DataFrame, grouping: Grouping, measure: Measure, axe
     ]
 
 
-def _end_traces(ends: pd.DataFrame, study: Study, grouping: Grouping, measure: Measure) -> list[go.Scatter]:
+def _end_traces(ends: pd.DataFrame, study: Study, grouping: Grouping, measure: Measure) -> list[Trace]:
     traces = []
     for arm, rows in ends.groupby("arm"):
         panel, series = grouping.places[int(str(arm))]
@@ -201,7 +201,7 @@ def _end_traces(ends: pd.DataFrame, study: Study, grouping: Grouping, measure: M
             for row in rows.itertuples()
         ]
         traces.append(
-            go.Scatter(
+            scatter(
                 x=rows["epoch"].to_list(),
                 y=[None if math.isnan(value) else value for value in rows[measure]],
                 mode="markers",

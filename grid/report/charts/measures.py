@@ -10,7 +10,7 @@ from grid.formats import cut, status_words
 from grid.questions.measures import MEASURES
 from grid.questions.study import Study
 from grid.records.status import STATUSES
-from grid.report.charts.style import FAILURE, NEUTRAL, QUALITATIVE, make_figure, note, plain, stripe
+from grid.report.charts.style import FAILURE, NEUTRAL, QUALITATIVE, Trace, make_figure, note, plain, scatter, stripe
 
 ROW = {"wide": 44, "narrow": 66}
 """Pixels an arm."""
@@ -32,7 +32,7 @@ def final_measures(summaries: pd.DataFrame, trials: pd.DataFrame, study: Study) 
     order = ranking(summaries)
     ordered = summaries.loc[order]
     rows = {arm: row for row, arm in enumerate(order)}
-    traces: list[go.Scatter] = []
+    traces: list[Trace] = []
     for measure, colour, symbol, shift in SHOWN:
         if measure == "test_acc":
             traces.append(_seeds(trials, study, rows, colour, shift))
@@ -63,10 +63,10 @@ def accuracy_range(summaries: pd.DataFrame) -> list[float]:
     return [lowest - margin, highest + margin]
 
 
-def _seeds(trials: pd.DataFrame, study: Study, rows: dict[int, int], colour: str, shift: float) -> go.Scatter:
+def _seeds(trials: pd.DataFrame, study: Study, rows: dict[int, int], colour: str, shift: float) -> Trace:
     mine = shown_trials(trials, study)
     ok = mine[(mine["status"] == "ok") & (mine["stage"] == "full")]
-    return go.Scatter(
+    return scatter(
         x=ok["test_acc"].to_list(),
         y=[rows[arm] + shift for arm in ok["arm"]],
         mode="markers",
@@ -79,14 +79,14 @@ def _seeds(trials: pd.DataFrame, study: Study, rows: dict[int, int], colour: str
     )
 
 
-def _means(ordered: pd.DataFrame, study: Study, measure: str, marker: dict[str, Any], shift: float) -> go.Scatter:
+def _means(ordered: pd.DataFrame, study: Study, measure: str, marker: dict[str, Any], shift: float) -> Trace:
     """The mean of a measure in each row; on test with the interval, which is what the answer is about."""
     shown = [(row, arm) for row, arm in enumerate(ordered["arm"]) if ordered.loc[arm, f"{measure}_n"] > 0]
     mean = [float(ordered.loc[arm, f"{measure}_mean"]) for _, arm in shown]
     half = (ordered[f"{measure}_high"] - ordered[f"{measure}_mean"]).fillna(0)
     is_test = measure == "test_acc"
     row = MEASURES[measure]
-    return go.Scatter(
+    return scatter(
         x=mean,
         y=[row + shift for row, _ in shown],
         mode="markers",

@@ -10,7 +10,18 @@ from grid.analysis.study_result import StudyResult
 from grid.analysis.summaries import ranking
 from grid.analysis.tallies import together
 from grid.formats import cut, number, percent, plural
-from grid.report.charts.style import NEUTRAL, QUALITATIVE, arm_uid, make_figure, note, plain, translucent
+from grid.report.charts.style import (
+    NEUTRAL,
+    QUALITATIVE,
+    arm_uid,
+    bar,
+    heatmap,
+    make_figure,
+    note,
+    plain,
+    scatter,
+    translucent,
+)
 from grid.tables.tallies import CONFIDENCE, IMAGES, NUM_BINS, RIGHT, Tally
 
 CLASSES = {"cifar10": CIFAR10.classes, "cifar100": CIFAR100.classes}
@@ -59,7 +70,7 @@ def confusion(result: StudyResult) -> go.Figure | None:
         right, places = np.diag(share), list(range(len(shown)))
         common = {"y": places, "showlegend": False}
         traces.append(
-            go.Heatmap(
+            heatmap(
                 x=places,
                 z=np.where(np.eye(len(shown), dtype=bool), share, -np.sqrt(share / worst)).round(3).tolist(),
                 zmin=-1,
@@ -78,7 +89,7 @@ def confusion(result: StudyResult) -> go.Figure | None:
             )
         )
         traces.append(
-            go.Bar(
+            bar(
                 x=right.round(4).tolist(),
                 orientation="h",
                 width=0.62,
@@ -124,7 +135,7 @@ def reliability(result: StudyResult) -> go.Figure | None:
         return make_figure([], empty, empty) if result.tallies else None
     diagonal = {"color": NEUTRAL, "dash": "dash", "width": 1.5}
     traces: list[Any] = [
-        go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line=diagonal, name="if confidence were right", hoverinfo="skip")
+        scatter(x=[0, 1], y=[0, 1], mode="lines", line=diagonal, name="if confidence were right", hoverinfo="skip")
     ]
     for arm in arms:
         known = _known(result, arm)
@@ -134,17 +145,29 @@ def reliability(result: StudyResult) -> go.Figure | None:
         sure, right, size = (bins[used, column] / bins[used, IMAGES] for column in (CONFIDENCE, RIGHT, IMAGES))
         size = bins[used, IMAGES] / bins[:, IMAGES].sum()
         words = [f"{percent(of)} of the answers" for of in size]
-        hover = "confidence %{x:.1%}, right %{y:.1%}<br>%{hovertext}<extra></extra>"
-        colour = {"color": QUALITATIVE[0]}
         traces += [
-            go.Scatter(
-                x=sure.round(4).tolist(), y=right.round(4).tolist(), mode="lines+markers", name=_ece_words(known)
-            ).update(line=colour, marker={"size": 8}, hovertext=words, hovertemplate=hover, uid=arm_uid(arm, "right")),
-            go.Bar(
-                x=((used + 0.5) / NUM_BINS).round(4).tolist(), y=size.round(4).tolist(), yaxis="y2", showlegend=False
-            )
-            .update(width=0.9 / NUM_BINS, marker={"color": translucent(QUALITATIVE[0], 0.6)}, hovertext=words)
-            .update(hoverinfo="text", uid=arm_uid(arm, "share")),
+            scatter(
+                x=sure.round(4).tolist(),
+                y=right.round(4).tolist(),
+                mode="lines+markers",
+                name=_ece_words(known),
+                line={"color": QUALITATIVE[0]},
+                marker={"size": 8},
+                hovertext=words,
+                hovertemplate="confidence %{x:.1%}, right %{y:.1%}<br>%{hovertext}<extra></extra>",
+                uid=arm_uid(arm, "right"),
+            ),
+            bar(
+                x=((used + 0.5) / NUM_BINS).round(4).tolist(),
+                y=size.round(4).tolist(),
+                yaxis="y2",
+                showlegend=False,
+                width=0.9 / NUM_BINS,
+                marker={"color": translucent(QUALITATIVE[0], 0.6)},
+                hovertext=words,
+                hoverinfo="text",
+                uid=arm_uid(arm, "share"),
+            ),
         ]
     share = {"tickformat": ".0%", "zeroline": False}
     layout = {

@@ -9,7 +9,7 @@ from grid.analysis.study_result import StudyResult
 from grid.analysis.summaries import ranking
 from grid.formats import cut, percent
 from grid.report.charts.grouping import value_name
-from grid.report.charts.style import NEUTRAL, arm_uid, make_figure, note, plain, ramp
+from grid.report.charts.style import NEUTRAL, arm_uid, make_figure, note, plain, ramp, scatter
 
 MIN_AXES = 3
 """Fewer axes are a table, which says more."""
@@ -57,7 +57,7 @@ def parallel(result: StudyResult) -> go.Figure | None:
     found, ticks = lines(result)
     colours, best = ramp(COLOURS), result.conclusion.best
     traces = [
-        go.Scatter(
+        scatter(
             x=list(range(len(line.heights))),
             y=line.heights,
             mode="lines+markers",

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from grid.formats import percent
 from grid.questions.study import Axis, Study
 from grid.report.charts.grouping import is_numeric
-from grid.report.charts.style import DASHES, QUALITATIVE, SYMBOLS, full_name, make_figure, plain
+from grid.report.charts.style import DASHES, QUALITATIVE, SYMBOLS, Trace, full_name, make_figure, plain, scatter
 
 MIN_VALUES = 3
 """Fewer points are no line."""
@@ -84,12 +84,12 @@ def position(axis: Axis, value: float) -> float:
     return min(v for v in axis.values if v > 0) / 4 if value == 0 and is_logarithmic(axis) else value
 
 
-def _trace(line: Line, index: int, summaries: pd.DataFrame) -> go.Scatter:
+def _trace(line: Line, index: int, summaries: pd.DataFrame) -> Trace:
     rows = [row for row in summaries.iloc[list(line.arms)].to_dict("records")]
     means = [None if math.isnan(row["test_acc_mean"]) else float(row["test_acc_mean"]) for row in rows]
     up, down = ([float(row[f"test_acc_{end}"] - row["test_acc_mean"]) for row in rows] for end in ("max", "min"))
     colour, turn = QUALITATIVE[index % len(QUALITATIVE)], index // len(SYMBOLS)
-    return go.Scatter(
+    return scatter(
         x=list(line.x),
         y=means,
         ids=[str(arm) for arm in line.arms],

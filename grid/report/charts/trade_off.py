@@ -10,7 +10,7 @@ from grid.analysis.rankings import pareto_front
 from grid.analysis.study_result import StudyResult
 from grid.formats import count, duration, percent
 from grid.report.charts.response import LOG_RATIO
-from grid.report.charts.style import NEUTRAL, QUALITATIVE, make_figure, plain
+from grid.report.charts.style import NEUTRAL, QUALITATIVE, Trace, make_figure, plain, scatter
 
 COSTS = (("wall_s", "seconds that a trial takes", duration), ("num_parameters", "parameters", count))
 HEIGHT, GAP = 300, 0.12
@@ -47,14 +47,14 @@ def _front(rows: pd.DataFrame, cost: str) -> list[int]:
     return [int(rows["arm"].iloc[place]) for place in pareto_front(rows[cost], rows["test_acc_mean"])]
 
 
-def _panel(shown: pd.DataFrame, cost: tuple[str, str, Any], panel: int) -> list[go.Scatter]:
+def _panel(shown: pd.DataFrame, cost: tuple[str, str, Any], panel: int) -> list[Trace]:
     field, _, in_words = cost
     rows = shown.set_index("arm")
     front = _front(shown, field)
     axes = {"xaxis": f"x{panel + 1}", "yaxis": f"y{panel + 1}"}
     others = [int(arm) for arm in rows.index if arm not in front]
 
-    def points(arms: list[int], **look: Any) -> go.Scatter:
+    def points(arms: list[int], **look: Any) -> Trace:
         hover = [
             f"<b>{plain(str(rows['label'][arm]), 40)}</b><br>test accuracy {percent(rows['test_acc_mean'][arm])}, "
             f"{in_words(rows[field][arm])}{'' if in_words is duration else ' parameters'}"
@@ -62,7 +62,7 @@ def _panel(shown: pd.DataFrame, cost: tuple[str, str, Any], panel: int) -> list[
         ]
         x, y = (rows.loc[arms, name].to_list() for name in (field, "test_acc_mean"))
         ids = [str(arm) for arm in arms]
-        return go.Scatter(x=x, y=y, ids=ids, hovertext=hover, hoverinfo="text", showlegend=panel == 0, **look, **axes)
+        return scatter(x=x, y=y, ids=ids, hovertext=hover, hoverinfo="text", showlegend=panel == 0, **look, **axes)
 
     return [
         points(

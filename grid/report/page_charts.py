@@ -155,8 +155,8 @@ CHARTS: dict[str, Row] = {
     "disagreement": Row(
         "Where two arms disagree",
         lambda result: (
-            "The images on which not both are right: the chosen arm, and each other in a row. In its own row it stands "
-            f"beside another seed of its own, which is luck alone. {disagreement_words(result)}"
+            "The images that one of two gets right and the other wrong: the chosen arm, and each other in a row. Its "
+            f"own row has another of its seeds beside it: that is luck alone. {disagreement_words(result)}"
         ),
         disagreement,
         folded=True,

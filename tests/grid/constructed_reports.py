@@ -23,8 +23,17 @@ from tests.grid.constructed import (
 Q2, Q3 = "q2-optimizers-quick-digits", "q3-batch-norm-quick-digits"
 NOTHING_RAN = "small-quick-digits"
 HOSTILE_PAGE = "small-quick-a'b&c"
-Q1, Q5, Q7, Q8 = (
-    f"{question}-quick-digits" for question in ("q1-architecture", "q5-augmentation", "q7-pretrained", "q8-residual")
+Q1, Q3B, Q4, Q5, Q6, Q7, Q8 = (
+    f"{question}-quick-digits"
+    for question in (
+        "q1-architecture",
+        "q3b-batch-norm-depth",
+        "q4-regularisation",
+        "q5-augmentation",
+        "q6-resnet50",
+        "q7-pretrained",
+        "q8-residual",
+    )
 )
 ANSWERS = (
     Answer(asked="What is it for?", answer="It helps.", source="Someone 2015, arXiv 1", link="https://arxiv.org/abs/1"),
@@ -48,16 +57,16 @@ def constructed_report(folder: Path) -> Path:
 
 
 def kinds_report(folder: Path) -> Path:
-    """The folder of a report on every kind of study: one axis at a time, named arms, several architectures."""
+    """The folder of a report on every other study of the catalogue that is planned from nothing else."""
     plans = []
-    for name in ("q1", "q5", "q7", "q8"):
+    for name in ("q5", "q1", "q3b", "q4", "q6", "q7", "q8"):
         plan = catalogue_plan(name)
         study = plan.study.model_copy(update={"answers": ANSWERS})
         plans.append(make_plan(study, DATA_FINGERPRINT))
     ledger = Ledger(Folder(folder).below("ledger"))
     for plan in plans:
         fill_ledger(plan, ledger)
-    write_samples(plans[1].study, Folder(folder))
+    write_samples(plans[0].study, Folder(folder))
     return written(plans, ledger, folder)
 
 

@@ -23,9 +23,8 @@ MIN_TEXT = 11
 PARTS = (
     ("only the chosen arm is right", "#1f6ea8", "#ffffff"),
     ("only the arm of the row is right", "#f0b45c", "#12202b"),
-    ("neither is right", "#eef0f2", "#12202b"),
 )
-"""Name of each part, its colour and that of its number: dark, middle and light, so that grey tells them apart too."""
+"""Name of each part, its colour and that of its number: dark and light, so that grey tells them apart too."""
 
 
 def overlaps(evidence: Evidence, arms: Sequence[int]) -> npt.NDArray[np.float64]:
@@ -60,7 +59,7 @@ def overlaps(evidence: Evidence, arms: Sequence[int]) -> npt.NDArray[np.float64]
 
 
 def disagreement(result: StudyResult) -> go.Figure | None:
-    """Draws the images on which not both are right, for each arm that can be chosen; None with fewer than two."""
+    """Draws the images that one of two gets right, for each arm that can be chosen; None with fewer than two."""
     evidence = result.conclusion.judgement.evidence
     labels = {arm: label for arm, label in arms_to_choose(result).items() if arm in evidence.contest()}
     arms = list(labels)[:MAX_ARMS]
@@ -74,7 +73,7 @@ def disagreement(result: StudyResult) -> go.Figure | None:
             ids=[str(other) for other in arms],
             uid=arm_uid(arm, f"beside{part}"),
             orientation="h",
-            width=0.5,
+            width=0.64,
             name=name,
             marker={"color": colour, "line": {"color": NEUTRAL, "width": 1}},
             texttemplate="%{x:.0f}",

@@ -223,6 +223,6 @@ def _axes(points: pd.DataFrame, measure: Measure) -> Axes:
     few = points["epoch"].max() <= MAX_MARKED_EPOCHS
     x = {"tickformat": "d", "dtick": 1 if few else None, "zeroline": False}
     if measure == "acc":
-        return Axes(x, {"tickformat": ".0%", "zeroline": False}, "left")
+        return Axes(x, {"tickformat": "~%", "zeroline": False}, "left")
     ceiling = loss_ceiling(points)
     return Axes(x, {"range": None if ceiling is None else [0, ceiling], "zeroline": False}, "right")

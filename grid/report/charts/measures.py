@@ -129,7 +129,7 @@ def _layout(ordered: pd.DataFrame, lines: list[tuple[str, str]], reasons: list[s
         "shapes": [stripe(row - 0.5) for row in range(0, len(lines), 2)],
         "xaxis": {
             "range": accuracy_range(ordered),
-            "tickformat": ".0%",
+            "tickformat": "~%",
             "title": {"text": "accuracy", "standoff": 8},
             "zeroline": False,
             "side": "bottom",

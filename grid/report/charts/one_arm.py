@@ -169,7 +169,7 @@ def reliability(result: StudyResult) -> go.Figure | None:
                 uid=arm_uid(arm, "share"),
             ),
         ]
-    share = {"tickformat": ".0%", "zeroline": False}
+    share = {"tickformat": "~%", "zeroline": False}
     layout = {
         "height": 420,
         "margin": {"l": 56, "r": 16, "t": 46, "b": 48},

@@ -95,11 +95,14 @@ def _legend(grouping: Grouping, width: int, body: int) -> dict[str, Any]:
 
 
 def _legend_height(grouping: Grouping, width: int) -> int:
-    """Pixels for the legend above the panels: a generous guess, as plotly does not say before it draws."""
+    """Pixels for the legend above the panels: a guess, as plotly does not say before it draws."""
     if len(grouping.series) > MAX_LEGEND:
         return 0
+    rows, used = 1, 0
+    for name in grouping.series:
+        across = 56 + 7 * min(len(name), LEGEND_NAME)
+        rows, used = (rows + 1, across) if used and used + across > width - 62 else (rows, used + across)
     longest = min(max(len(name) for name in grouping.series), MAX_NAME)
-    rows = math.ceil(len(grouping.series) / max(width // (56 + 7 * min(longest, LEGEND_NAME)), 1))
     row = 20 if longest <= LEGEND_NAME else 25 * math.ceil(longest / (LEGEND_NAME - 8))  # lines end at a space
     return row * rows + 20 * bool(grouping.title and width < WIDE) + 10
 

@@ -121,7 +121,8 @@ def _layout(axis: Axis, study: Study, num_legend_lines: int) -> dict[str, Any]:
             "tickangle": 0,
             "zeroline": False,
         },
-        "yaxis": {"title": {"text": "test accuracy", "standoff": 8}, "tickformat": ".0%", "zeroline": False},
+        "yaxis": {"title": {"text": "test accuracy", "standoff": 8}, "tickformat": "~%", "zeroline": False}
+        | {"automargin": True},
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "maxheight": 2000},
         "showlegend": len(study.axes) > 1,
     }

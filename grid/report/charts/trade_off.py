@@ -107,7 +107,8 @@ def _layout(shown: pd.DataFrame, costs: list[tuple[str, str, Any]], *, wide: boo
             "anchor": f"y{panel + 1}",
         }
         layout[f"yaxis{panel + 1}"] = {
-            "tickformat": ".0%",
+            "tickformat": "~%",
+            "automargin": True,
             "title": {"text": "test accuracy", "standoff": 6},
             "zeroline": False,
             "domain": [0, 1] if wide else [1 - place[1], 1 - place[0]],

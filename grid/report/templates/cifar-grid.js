@@ -408,7 +408,7 @@ function drawTrial(chart, trial) {
   });
   const clear = "rgba(0,0,0,0)";
   plot(chart, traces, { height: 250, margin: { l: 52, r: 12, t: 30, b: 40 }, paper_bgcolor: clear, plot_bgcolor: clear,
-    xaxis: axis([0, 0.4], "y", "epoch"), xaxis2: axis([0.6, 1], "y2", "epoch"), yaxis: axis([0, 1], "x", "accuracy", ".0%"),
+    xaxis: axis([0, 0.4], "y", "epoch"), xaxis2: axis([0.6, 1], "y2", "epoch"), yaxis: axis([0, 1], "x", "accuracy", "~%"),
     yaxis2: axis([0, 1], "x2", "loss"), legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" } });
 }
 

@@ -22,7 +22,10 @@ from tests.grid.constructed_reports import (
     Q1,
     Q2,
     Q3,
+    Q3B,
+    Q4,
     Q5,
+    Q6,
     Q7,
     Q8,
     constructed_report,
@@ -33,9 +36,11 @@ from tests.grid.constructed_reports import (
 
 pytestmark = pytest.mark.browser
 
-PICTURES = {Q2: "cells-test", Q7: "cells-test", Q1: "forest", Q3: "accuracy", Q5: "forest", Q8: "forest"}
+PICTURES = dict.fromkeys((Q2, Q3B, Q6, Q7), "cells-test") | dict.fromkeys((Q1, Q4, Q5, Q8), "forest") | {Q3: "accuracy"}
 """The chart that shows each study's answer, which has to stand on the first screen."""
 WIDTHS = {1440: 900, 390: 844}
+SCHEMES = {1440: "light", 390: "dark"}
+"""The scheme that pages of a width are looked at in: what is wrong with colours does not hang on the width."""
 MAX_WORDS = 700
 PATIENCE_S = 120
 """How long anything may take: tests run beside others on a machine that has too much to do."""
@@ -125,7 +130,7 @@ def test_a_page_opens_from_disk_without_error_request_overflow_or_barrier(
     browser: Browser, report: Path, kinds: Path, name: str, width: int
 ) -> None:
     folder = report if name == "index" or (report / f"{name}.html").exists() else kinds
-    page = browser.open(folder / f"{name}.html", width)
+    page = browser.open(folder / f"{name}.html", width, SCHEMES[width])
     words = page.evaluate("document.body.innerText").split()
     assert name not in PICTURES or len(words) <= MAX_WORDS
     if name in PICTURES:
@@ -139,7 +144,6 @@ def test_a_page_opens_from_disk_without_error_request_overflow_or_barrier(
         low, high = page.evaluate("document.getElementById('accuracy')._fullLayout.yaxis.range")
         assert -0.1 < low < high < 1.1, "an axis of accuracies, not the one that plotly takes where it finds no data"
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert violations(page) == []
     page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true; })")
     draw_all(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -109,7 +109,7 @@ def _divide(
             known[name] = card
         else:
             mine = dict.fromkeys(trial.fingerprint for trial in plan.trials if trial.fingerprint in places)
-            rows = ended.take([places[fingerprint] for fingerprint in mine])
+            rows = ended.take(pa.array([places[fingerprint] for fingerprint in mine], pa.int64()))  # of none, no type
             jobs.append(Job(plan, rows, folder, history, kept.so_far, key))
     return known, jobs
 

@@ -63,6 +63,17 @@ def test_a_report_is_made_from_the_folder_alone(tmp_path: Path) -> None:
     assert (folder.root / "trials.parquet").exists()
 
 
+@pytest.mark.parametrize("so_far", [False, True])
+def test_a_study_of_which_nothing_has_ended_has_its_page_beside_the_others(tmp_path: Path, so_far: bool) -> None:
+    folder, plan = make_folder(tmp_path, {0.1: 0.5, 0.2: 0.7})
+    other = plan.model_copy(update={"study": plan.study.model_copy(update={"question": "other"})})
+    waiting = make_plan(other.study, "other data")
+    folder.save_plans([plan, waiting])
+    _, cards = make_report(folder, so_far=so_far)
+    assert {card.study.question: dict(card.counts) for card in cards}["other"] == {"not run": len(waiting.trials)}
+    assert (folder.root / f"{waiting.study.name}.html").exists()
+
+
 def test_a_study_is_made_again_only_if_something_of_it_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CIFAR_GRID_CACHE", str(tmp_path / "cache"))
     folder, plan = make_folder(tmp_path, {0.1: 0.5, 0.2: 0.7})

@@ -24,6 +24,7 @@ from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_
 from grid.records.results_folder import ResultsFolder
 from grid.records.status import RETRIED
 from grid.report.samples import write_samples
+from grid.runs.kept_weights import keep_best, lacking_weights
 from grid.runs.method import Method
 from grid.runs.on_end import run_on_end
 from grid.runs.outcome import outcome_of
@@ -84,7 +85,9 @@ class Session:
             composed = [question for question in questions if question.question.parts]
             answered = self._all_ended() and all([self._answer_composed(question) for question in composed])
             if self.method.keep_weights == "best" and self._all_ended():
-                self._keep_best_weights()
+                plans = [*self.plans.values()]
+                self._train_in_full(plans)  # the best one may be of an earlier run, which kept none
+                keep_best(self._trained, plans, self.folder)
             from grid.report.card import answer_lines
             from grid.report.pipeline import make_report
 
@@ -213,7 +216,7 @@ class Session:
         ledger = self.folder.ledger
         self._say(*ledger.set_aside_damaged(trial.fingerprint for plan in plans for trial in plan.trials))
         every = [*(self.plans | {plan.study.name: plan for plan in plans}).values()]
-        return settled_fingerprints(every, ledger) - self._without_weights(plans)
+        return settled_fingerprints(every, ledger) - lacking_weights(plans, self.method.keep_weights, self.folder)
 
     def _train(self, plans: Sequence[StudyPlan], settled: Collection[str], schedule: Schedule) -> None:
         """Trains what a schedule hands out of some studies, whose settled trials are known."""
@@ -257,28 +260,6 @@ class Session:
             write_samples(plan.study, self.folder.files)
         record_skipped(self._skipped, plans, self.folder.ledger)
         return self._log
-
-    def _without_weights(self, plans: Sequence[StudyPlan]) -> set[str]:
-        """Trials whose weights are asked for and were not kept: they have to be trained again."""
-        if self.method.keep_weights == "none":
-            return set()
-        wanted = {trial.fingerprint for plan in plans for trial in plan.trials if trial.stage == "full"}
-        if self.method.keep_weights == "best":
-            from grid.report.findings import best_trials
-
-            wanted = best_trials(self.folder, plans)
-        ok = (key for key, record in self.folder.ledger.read(wanted).items() if record.status == "ok")
-        return {fingerprint for fingerprint in ok if not self.folder.ledger.has_weights(fingerprint)}
-
-    def _keep_best_weights(self) -> None:
-        """Leaves the weights of each study's best trial, of those that this run trained."""
-        from grid.report.findings import best_trials
-
-        plans = [*self.plans.values()]
-        self._train_in_full(plans)  # the best one may be of an earlier run, which kept none
-        best = best_trials(self.folder, plans)
-        for fingerprint in self._trained - best:
-            self.folder.ledger.remove_weights(fingerprint)
 
     def _mend(self, damaged: Collection[str]) -> None:
         """Sets trials aside that were found damaged, and what is no trial; says so."""

@@ -15,7 +15,6 @@ import pandas as pd
 
 from grid.analysis.inference import Effect, crossed_effect, seed_effect
 from grid.analysis.moderation import Moderation, moderate
-from grid.analysis.summaries import trials_of
 from grid.formats import plural, quoted
 from grid.questions.measures import MEASURES
 from grid.questions.study import Study
@@ -198,10 +197,11 @@ class Evidence:
 
 
 def gather(study: Study, trials: pd.DataFrame, epochs: pd.DataFrame, right: RightAnswers) -> Evidence:
-    """Collects what the tables hold of a study's arms."""
-    mine = trials_of(trials, study)
-    full = mine[mine["stage"] == "full"]
-    arms = tuple(_arm_evidence(full[full["arm"] == arm], mine[mine["arm"] == arm]) for arm in range(len(study.arms)))
+    """Collects what is known of a study's arms; `trials` are its own rows of `trials.parquet`."""
+    full = trials[trials["stage"] == "full"]
+    arms = tuple(
+        _arm_evidence(full[full["arm"] == arm], trials[trials["arm"] == arm]) for arm in range(len(study.arms))
+    )
     kept = epochs[epochs["fingerprint"].isin(full["fingerprint"])]
     return Evidence(study, arms, {str(key): rows for key, rows in kept.groupby("fingerprint")}, right)
 

@@ -98,7 +98,7 @@ OTHER_FILES = {
     "report/pages.py": "reads its own templates",
     "execution/nodes.py": "reads the source of this package; probes a checkpoint URL that the user named",
     "execution/ray_cluster.py": "reads the configuration that ray up left in the home folder",
-    "runs/precision.py": "reads /proc/cpuinfo",
+    "execution/hardware.py": "reads /proc/cpuinfo",
     "execution/warm.py": "leaves a file in a temporary folder of the run",
     "execution/watcher.py": "reads a file that Tune has just written to a temporary folder",
     "execution/checkpoints.py": "writes to a URL that is no local path",

@@ -9,7 +9,7 @@ import pytest
 from tests.grid.test_cli import ROOT
 
 CHILD = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)"
-ASK = "from grid.runs.precision import *; print(native_precision(Resources(gpus=0)))"
+ASK = "from grid.execution.hardware import *; print(native_precision(0))"
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])

@@ -22,6 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from cifar_models.config import Frozen
 from grid.execution.checkpoints import CheckpointStore, StorageError
+from grid.execution.hardware import PROCESSORS
 from grid.execution.own_ray import is_own_cluster
 from grid.execution.ray_cluster import alive_nodes
 from grid.records.manifest import Gpu, Node, package_versions
@@ -30,7 +31,6 @@ ANSWER_S = 120.0
 """Seconds after which a node that has not answered is taken for broken; a new worker imports torch first."""
 
 SHARED_MEMORY = Path("/dev/shm")
-PROCESSORS = Path("/proc/cpuinfo")
 
 MPS_PIPES = "/tmp/nvidia-mps"
 """Where MPS listens unless it is told otherwise. Source: NVIDIA's documentation of CUDA_MPS_PIPE_DIRECTORY."""

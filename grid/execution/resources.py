@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from cifar_models.config import Architecture, Frozen
 from grid.errors import UserError
-from grid.execution.gpus import gpu_here
+from grid.execution.hardware import gpu_here
 
 
 def expand_home(path: Path) -> Path:

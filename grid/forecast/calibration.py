@@ -28,7 +28,7 @@ from cifar_models.models import build_model
 from cifar_models.optimizers import RULES, build_optimizer, build_schedule
 from cifar_models.train import measures, memory_layout, predict, train_epoch, trained_parameters
 from cifar_models.weights import WeightsError
-from grid.execution.gpus import gpu_here
+from grid.execution.hardware import gpu_here
 from grid.forecast.estimate import Size
 from grid.forecast.speeds import Range, Speed
 

@@ -11,13 +11,13 @@ from pydantic import AfterValidator, Field
 
 from cifar_models.config import DatasetName, Frozen
 from grid.errors import UserError
+from grid.execution.hardware import native_precision
 from grid.execution.resources import Resources, expand_home
 from grid.questions.expansion import Winners, make_study
 from grid.questions.fields import Overrides, flat_fields
 from grid.questions.question import Profile, SourcedQuestion, catalogue, find_question, read_profiles
 from grid.questions.sourced_yaml import MAX_KEY, read_value
 from grid.questions.study import Study
-from grid.runs.precision import native_precision
 
 if TYPE_CHECKING:  # NumPy takes a while to import, and --help does without
     from cifar_models.data import Dataset
@@ -126,7 +126,7 @@ class Request(DataRequest):
         overrides = {field: value for setting in self.settings for field, value in _parse_setting(setting).items()}
         precision = self.precision
         if precision == "auto":
-            precision = native_precision(self.resources)
+            precision = native_precision(self.resources.gpus)
         else:
             overrides["precision"] = precision
         studies = [

@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 PRECISION = os.environ.get("CIFAR_GRID_TEST_PRECISION", "")
-LOOKS = {"cifar_models.device": "native_precision", "grid.runs.precision": "processor_precision"}
+LOOKS = {"cifar_models.device": "native_precision", "grid.execution.hardware": "processor_precision"}
 """What looks at the hardware, by its module."""
 
 

@@ -8,17 +8,16 @@ from pathlib import Path
 import pytest
 
 from cifar_models import device
-from grid.execution.resources import Resources
-from grid.runs.precision import PROCESSORS, native_precision, processor_precision
+from grid.execution.hardware import PROCESSORS, native_precision, processor_precision
 
 pytestmark = pytest.mark.skipif("CIFAR_GRID_TEST_PRECISION" in os.environ, reason="the hardware is not asked")
 
 
 def test_it_is_what_torch_finds_on_this_machine() -> None:
-    assert native_precision(Resources()) == device.native_precision(device.default_device())
-    assert native_precision(Resources(gpus=1)) == "bf16"
+    assert native_precision(None) == device.native_precision(device.default_device())
+    assert native_precision(1) == "bf16"
     if PROCESSORS.exists() and device.default_device().type == "cpu":
-        assert processor_precision(PROCESSORS) in (None, native_precision(Resources()))
+        assert processor_precision(PROCESSORS) in (None, native_precision(None))
 
 
 @pytest.mark.parametrize(
@@ -40,6 +39,6 @@ def test_a_processor_is_known_by_its_flags(tmp_path: Path, listed: str, expected
 
 @pytest.mark.skipif(not PROCESSORS.exists(), reason="only Linux says it without torch")
 def test_torch_is_not_imported_for_it_without_a_gpu() -> None:
-    code = "import sys; from grid.runs.precision import *; native_precision(Resources()); print('torch' in sys.modules)"
+    code = "import sys; from grid.execution.hardware import *; native_precision(None); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(device.default_device().type != "cpu")

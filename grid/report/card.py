@@ -1,6 +1,8 @@
 """What the index and the terminal say of a study, and the names of its files; needs nothing of what computes it."""
 
 from collections.abc import Iterable
+from shutil import get_terminal_size
+from textwrap import wrap
 
 from cifar_models.config import Frozen
 from grid.questions.study import Study
@@ -37,14 +39,28 @@ class Card(Frozen):
         return [of for of in self.claims if of[0] != "not comparable"]
 
 
-def answer_lines(cards: Iterable[Card]) -> list[str]:
-    """The question, its answer in a sentence and the number of claims with each verdict, of each study."""
+def answer_lines(cards: Iterable[Card], width: int | None = None) -> list[str]:
+    """The question, its answer in a sentence and the number of claims with each verdict, of each study.
+
+    Args:
+        cards: The studies.
+        width: Characters of a line; as many as the terminal has if None.
+    """
     lines: list[str] = []
     for card in cards:
-        lines += ["", f"{card.study.title} ({card.study.name})", f"  {card.answer}"]
-        counts = [f"{number} {verdict}" for verdict, number in card.claims]
-        lines += [f"  Claims: {', '.join(counts)}"] if counts else []
+        lines += ["", f"{card.study.title} ({card.study.name})"]
+        for said in (card.answer, _claims_in_words(card)):
+            across = (width or get_terminal_size().columns) - 2
+            lines += [f"  {line}" for line in wrap(said, across, break_long_words=False, break_on_hyphens=False)]
     return lines
+
+
+def _claims_in_words(card: Card) -> str:
+    if not card.claims:
+        return ""
+    judged = ", ".join(f"{number} {verdict}" for verdict, number in card.verdicts)
+    others = sum(number for _, number in card.claims) - sum(number for _, number in card.verdicts)
+    return f"Claims: {judged or 'none'}{f'; {others} more are about another budget' if others else ''}"
 
 
 def study_files(study: Study) -> tuple[str, str]:

@@ -236,9 +236,10 @@ def _frame(places: list[_Place], form: str, num_legend_lines: int) -> dict[str, 
     """Sizes, legend and texts: numbers stand right of the rows, on a narrow page above them."""
     wide = form == "wide"
     body, top, bottom = len(places) * ROW[form], 24 * num_legend_lines + 36, 12
+    longest = max(len(_in_numbers(place)) for place in places if place.ends)
     return {
         "height": body + top + bottom,
-        "margin": {"l": 12, "r": 150 if wide else 12, "t": top, "b": bottom},
+        "margin": {"l": 12, "r": 24 + 7 * longest if wide else 12, "t": top, "b": bottom},
         "annotations": [text for place in places for text in (_wide_texts if wide else _narrow_texts)(place)],
         "legend": {"orientation": "h", "x": 0, "y": 1 + 26 / body, "yanchor": "bottom"},
         "showlegend": True,
@@ -276,9 +277,12 @@ def _shapes(places: list[_Place], margin: float, form: str) -> list[dict[str, An
 def _wide_texts(place: _Place) -> list[dict[str, Any]]:
     at = {"xref": "paper", "xanchor": "left", "y": place.row, "yanchor": "middle", "font": {"size": 12}}
     if place.ends:
-        few = "" if math.isfinite(place.low) else f", {plural(place.of.num_seeds, 'seed')}"
-        return [note(f"{_numbers(place)}{few}", x=1.01, **at)]
+        return [note(_in_numbers(place), x=1.01, **at)]
     return [note(plain(cut(place.of.note or LOOKS["untested"].name, 70)), x=0.008, **at)]
+
+
+def _in_numbers(place: _Place) -> str:
+    return _numbers(place) + ("" if math.isfinite(place.low) else f", {plural(place.of.num_seeds, 'seed')}")
 
 
 def _narrow_texts(place: _Place) -> list[dict[str, Any]]:

@@ -29,6 +29,11 @@ def test_each_study_ends_with_its_question_its_answer_and_its_verdicts(tmp_path:
     assert asked == f"{plan.study.title} ({plan.study.name})"
     assert answer == "  “A” is the best of 3, 2.0 points (1.8 to 2.2) above “C”, the next."
     assert verdicts == "  Claims: 1 reproduced, 1 refuted"
+    assert max(map(len, answer_lines(cards(plan, tmp_path), 40)[2:])) <= 40
+    elsewhere = [
+        card.model_copy(update={"claims": (("refuted", 1), ("not comparable", 2))}) for card in cards(plan, tmp_path)
+    ]
+    assert answer_lines(elsewhere)[-1] == "  Claims: 1 refuted; 2 more are about another budget"
 
 
 def test_a_study_without_claims_has_no_line_of_verdicts(tmp_path: Path) -> None:

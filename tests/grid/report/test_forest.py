@@ -68,6 +68,12 @@ def test_numbers_stand_beside_every_arm_and_say_why_there_are_none() -> None:
     }
 
 
+def test_numbers_of_any_length_have_room_beside_the_axis() -> None:
+    far = row("far", -0.559, 0.29)
+    margins = [drawn(forest([of, OPEN], MARGIN)).layout.margin.r for of in (far, WORSE)]
+    assert margins[0] - margins[1] == 7 * (len("-55.9 (-84.9 to -26.9)") - len("-3.0 (-4.2 to -1.8)"))
+
+
 def test_a_narrow_page_has_labels_and_differences_above_the_marks() -> None:
     narrow = drawn(forest(ALL, MARGIN)).layout.meta["narrow"]
     texts = [note["text"] for note in narrow["annotations"]]

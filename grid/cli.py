@@ -184,8 +184,6 @@ def report(*, results: Results = RESULTS, images: Images = None) -> None:
         from grid.report.images import check_can_draw
 
         check_can_draw()
-    folder.read_plans()  # there have to be results
-    mend(())
     index, cards = make_report(folder, mend=mend)
     for line in answer_lines(cards):
         out.print(line, markup=False, soft_wrap=False)

@@ -40,14 +40,15 @@ def find_foreign(ledger: Folder) -> Iterator[tuple[str, str]]:
     Raises:
         OSError: A folder can't be read.
     """
-    for part in _visible(ledger):
+    for part, kind in _visible(ledger):
         if part == DAMAGED:
             continue
-        if not (re.fullmatch("[0-9a-f]{2}", part) and ledger.kind(part) == "folder"):
+        if not (re.fullmatch("[0-9a-f]{2}", part) and kind == "folder"):
             yield part, "not a part of a ledger"
             continue
-        for trial in _visible(ledger.below(part)):
-            if not (re.fullmatch(part + "[0-9a-f]{22}", trial) and ledger.kind(f"{part}/{trial}") == "folder"):
+        named = re.compile(f"{part}[0-9a-f]{{22}}")
+        for trial, kind_of_trial in _visible(ledger.below(part)):
+            if not (named.fullmatch(trial) and kind_of_trial == "folder"):
                 yield f"{part}/{trial}", "not a trial's folder"
 
 
@@ -69,6 +70,6 @@ def set_aside(ledger: Folder, name: str, problem: str) -> DamagedTrial:
     return DamagedTrial(fingerprint=shown, problem=problem, moved_to=ledger.path / moved_to)
 
 
-def _visible(folder: Folder) -> list[str]:
-    """Sorted names of all files in a folder that are not hidden; none if there is no such folder."""
-    return [name for name in folder.names() if not name.startswith(".")]
+def _visible(folder: Folder) -> list[tuple[str, str]]:
+    """Sorted names of all that is in a folder and not hidden, with its kind; none if there is no such folder."""
+    return [(name, kind) for name, kind in folder.kinds().items() if not name.startswith(".")]

@@ -89,9 +89,7 @@ class Folder:
     def kind(self, name: str) -> str | None:
         """Returns the kind of an entry: `file`, `folder` or `other` (a link, a pipe, …); None if there is none."""
         found = self.status(name)
-        if found is None:
-            return None
-        return "file" if stat.S_ISREG(found.st_mode) else "folder" if stat.S_ISDIR(found.st_mode) else "other"
+        return None if found is None else _kind(stat.S_ISREG(found.st_mode), stat.S_ISDIR(found.st_mode))
 
     def status(self, name: str) -> os.stat_result | None:
         """Returns the status of an entry, without following a link; None if there is none."""
@@ -104,6 +102,13 @@ class Folder:
         with contextlib.suppress(FileNotFoundError), self._opened() as folder:
             return sorted(os.listdir(folder))
         return []
+
+    def kinds(self) -> dict[str, str]:
+        """Returns the kind of each entry by its name, sorted, hidden ones too; none if there is no such folder."""
+        with contextlib.suppress(FileNotFoundError), self._opened() as folder, os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+            return {of.name: _kind(of.is_file(follow_symlinks=False), of.is_dir(follow_symlinks=False)) for of in found}
+        return {}
 
     def stamps(self, *, settled: bool = False) -> dict[str, str]:
         """Returns, for each entry, what differs after every change of it: the system sets the time of a change.
@@ -249,6 +254,10 @@ class Folder:
             yield folder
         finally:
             os.close(folder)
+
+
+def _kind(is_file: bool, is_folder: bool) -> str:
+    return "file" if is_file else "folder" if is_folder else "other"
 
 
 def _stamp(status: os.stat_result, settled: bool) -> str:

@@ -194,12 +194,11 @@ class Ledger:
             OSError: A folder around it can't be read.
         """
         name = _name(fingerprint)
-        if not self.files.kind(name):
-            return None
-        try:
+        found = {}
+        with contextlib.suppress(OSError):
             found = self.files.below(name).stamps()
-        except OSError:
-            return ""
+        if not found:  # it is not there, or no folder that can be read, or an empty one
+            return "" if self.files.kind(name) else None
         stamp = " ".join(found.get(file, "-") for file in (TRIAL, PREDICTIONS))
         return hashlib.sha256(stamp.encode()).hexdigest()[:32]
 

@@ -58,14 +58,16 @@ def _refuse_mismatches(study: Study) -> None:
 
 def _refuse_unusable(value: Any) -> None:
     """Refuses text that steers a terminal, or that nobody wrote for people to read."""
-    waiting = [value]
+    waiting: list[Any] = [[value]]
+    names, texts = set[str](), set[str]()
     while waiting:
         here = waiting.pop()
         if isinstance(here, dict):
-            waiting += [*here, *here.values()]
-            if any(len(name) > MAX_KEY for name in here):
-                raise ValueError(f"the name of a field has more than {MAX_KEY} characters")
-        elif isinstance(here, list):
-            waiting += here
-        elif isinstance(here, str) and (len(here) > MAX_TEXT or UNSAFE.search(here)):
-            raise ValueError("holds a control character, or a text of more than a page")
+            names.update(here)
+            here = here.values()
+        waiting += [inner for inner in here if isinstance(inner, dict | list)]
+        texts.update(inner for inner in here if isinstance(inner, str))
+    if any(len(name) > MAX_KEY for name in names):
+        raise ValueError(f"the name of a field has more than {MAX_KEY} characters")
+    if any(len(text) > MAX_TEXT or UNSAFE.search(text) for text in names | texts):
+        raise ValueError("holds a control character, or a text of more than a page")

@@ -52,8 +52,8 @@ def make_report(
         folder: The results folder.
         so_far: Whether a run is at work there: the pages that change say so and reload themselves. Nobody can add seeds
             because of what they show, so it is not noted as a look at the results.
-        mend: Moves trials that are found damaged out of the way, so that they count as not run. Where it does not, a
-            trial that ended but has no readable predictions ends the report.
+        mend: Moves trials that are found damaged out of the way, so that they count as not run, and whatever is no
+            trial. Where it does not, a trial that ended but has no readable predictions ends the report.
 
     Returns:
         The index page, and what each study found.
@@ -62,6 +62,8 @@ def make_report(
         UserError: There are no plans, or something can't be read.
     """
     plans = folder.read_plans()
+    if mend is not None:
+        mend(())
     with Processes(1 if so_far else MOST) as processes:
         planned = (trial.fingerprint for plan in plans for trial in plan.trials)
         ended, damaged = read_ended(planned, folder.ledger, folder.files, processes)

@@ -91,7 +91,6 @@ class Session:
             from grid.report.card import answer_lines
             from grid.report.pipeline import make_report
 
-            self._mend(())
             index, cards = make_report(self.folder, mend=self._mend)
             complete = self._print_outcome() and answered
             for line in [*answer_lines(card for card in cards if card.study.name in self.plans), ""]:

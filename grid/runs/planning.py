@@ -8,7 +8,7 @@ from rich.table import Table
 from grid.errors import QuestionError, UserError
 from grid.forecast.estimate import Capacity, Estimate, estimate, estimate_in_words
 from grid.questions.question import SourcedQuestion
-from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
+from grid.records.plan import PlanCounts, StudyPlan, count, make_plan, new_trials, settled_fingerprints
 from grid.records.results_folder import ResultsFolder
 from grid.runs.method import Method, PlannedMethod
 from grid.runs.request import Request
@@ -33,7 +33,8 @@ def print_plan(
         UserError: Something in the request, the questions or the data is not usable; a run would say the same.
     """
     questions = request.sourced()
-    plans = request.plans([question for question in questions if not question.question.parts])
+    simple = request.studies([question for question in questions if not question.question.parts])
+    plans = [make_plan(study, request.data_fingerprint) for study in simple]
     settled = settled_fingerprints(plans, folder.ledger)
     print_counts(plans, count(plans, settled), out)
     for question in (question for question in questions if question.question.parts):
@@ -77,7 +78,7 @@ def plan_composed(question: SourcedQuestion, request: Request, folder: ResultsFo
     from grid.report.findings import find_winners  # pandas takes seconds to import
 
     winners = find_winners(folder, request.profile, request.dataset_label(), request.data_fingerprint)
-    return request.plans([question], winners)
+    return [make_plan(study, request.data_fingerprint) for study in request.studies([question], winners)]
 
 
 def refuse_too_many_gpu_hours(

@@ -149,16 +149,6 @@ class Request(DataRequest):
             raise UserError("--vary split: with data.test_size set, each seed would be tested on images of its own")
         return [study.model_copy(update={"vary": (self.vary,)}) for study in studies]
 
-    def plans(self, questions: Sequence[SourcedQuestion], winners: Winners | None = None) -> "list[StudyPlan]":
-        """Every trial of the studies; reads the data set's bytes, and fetches it first where it has to.
-
-        Raises:
-            UserError: A choice, a question or the data is not usable.
-        """
-        from grid.records.plan import make_plan
-
-        return [make_plan(study, self.data_fingerprint) for study in self.studies(questions, winners)]
-
     def load_dataset(self, plans: "Sequence[StudyPlan]") -> "Dataset":
         """The images, after a check that every arm can be trained on them.
 

@@ -20,7 +20,7 @@ from grid.questions.claims import claims_hash
 from grid.questions.question import SourcedQuestion
 from grid.records.lock import Fence, held_lock
 from grid.records.manifest import RunLog, recorded_run
-from grid.records.plan import PlanCounts, StudyPlan, count, new_trials, settled_fingerprints
+from grid.records.plan import PlanCounts, StudyPlan, count, make_plan, new_trials, settled_fingerprints
 from grid.records.results_folder import ResultsFolder
 from grid.records.status import RETRIED
 from grid.report.samples import write_samples
@@ -81,7 +81,8 @@ class Session:
         questions = self._questions()
         with self._open:
             self._hold_folder()
-            self._answer(self.request.plans([question for question in questions if not question.question.parts]))
+            simple = self.request.studies([question for question in questions if not question.question.parts])
+            self._answer([make_plan(study, self.request.data_fingerprint) for study in simple])
             composed = [question for question in questions if question.question.parts]
             answered = self._all_ended() and all([self._answer_composed(question) for question in composed])
             if self.method.keep_weights == "best" and self._all_ended():

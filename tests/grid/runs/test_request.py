@@ -6,6 +6,7 @@ import cifar_models.data
 from cifar_models.data import Dataset, load
 from grid.errors import UserError
 from grid.execution.resources import Resources
+from grid.records.plan import StudyPlan, make_plan
 from grid.runs.request import Request
 
 LEVELS = ", ".join(f"&{level} [{', '.join([f'*{level - 1}' if level else '0.1'] * 9)}]" for level in range(8))
@@ -58,6 +59,10 @@ def test_a_setting_is_read_as_a_question_file_would_be(setting: str, expected: o
     assert [*study.overrides.values()] == [expected, "fp32"]
 
 
+def plans_of(request: Request) -> list[StudyPlan]:
+    return [make_plan(study, request.data_fingerprint) for study in request.studies(request.sourced())]
+
+
 def test_the_data_is_read_once_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     reads = []
 
@@ -67,8 +72,8 @@ def test_the_data_is_read_once_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(cifar_models.data, "load", counted)
     request = Request(seeds=1, precision="fp32").of(("q3",), Resources())
-    first = request.plans(request.sourced())
-    again = request.plans(request.sourced())
+    first = plans_of(request)
+    again = plans_of(request)
     assert first == again
     assert request.load_dataset(first) is request.load_dataset(again)
     assert reads == ["digits"]
@@ -77,6 +82,6 @@ def test_the_data_is_read_once_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_data_that_changed_since_it_was_planned_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     request = Request(seeds=1, precision="fp32").of(("q3",), Resources())
     monkeypatch.setattr(cifar_models.data, "data_fingerprint", lambda name, data_dir: "another")
-    plans = request.plans(request.sourced())
+    plans = plans_of(request)
     with pytest.raises(UserError, match="the data changed while it was read"):
         request.load_dataset(plans)

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import plotly.graph_objects as go
-
 from grid.analysis.cases import MARGIN
 from grid.analysis.study_result import StudyResult
 from grid.formats import cut, quoted
@@ -19,6 +17,7 @@ from grid.report.charts.importance import axis_importance
 from grid.report.charts.one_arm import confidence_words, confusion, reliability
 from grid.report.charts.parallel import parallel
 from grid.report.charts.response import numeric_axis
+from grid.report.charts.style import Figure
 from grid.report.charts.trade_off import front_words, trade_off
 from grid.report.claims_table import forest_rows
 
@@ -62,7 +61,7 @@ class Row:
 
     title: str
     caption: Callable[[StudyResult], str]
-    draw: Callable[[StudyResult], go.Figure | None]
+    draw: Callable[[StudyResult], Figure | None]
     folded: bool = False
 
 
@@ -80,7 +79,7 @@ def _ok(result: StudyResult) -> str:
     return ", or over those of them that are ok, as in “2 of 3”" if some.any() else ""
 
 
-def _cells(measure: str) -> Callable[[StudyResult], go.Figure | None]:
+def _cells(measure: str) -> Callable[[StudyResult], Figure | None]:
     return lambda result: heat_map(
         result.summaries, result.study, measure, result.conclusion.best, result.conclusion.winners
     )
@@ -205,14 +204,15 @@ def picture_of(result: StudyResult, drawn: list[str]) -> str:
     return next(key for key in (shape, "forest", "final", *drawn) if key in drawn)
 
 
-def _chart(key: str, figure: go.Figure, result: StudyResult, top: tuple[int, int] | None) -> Chart:
-    row, rows = CHARTS[key], figure.layout.meta["rows"]
-    heights = [int(figure.layout.height), int(figure.layout.meta["narrow"]["height"])]
+def _chart(key: str, figure: Figure, result: StudyResult, top: tuple[int, int] | None) -> Chart:
+    row, layout = CHARTS[key], figure["layout"]
+    meta = layout["meta"]
+    rows, heights = meta["rows"], [int(layout["height"]), int(meta["narrow"]["height"])]
     if top and rows:
         for index, form in enumerate(("wide", "narrow")):
-            heights[index] -= max(len(rows) - top[index], 0) * figure.layout.meta["row_height"][form]
+            heights[index] -= max(len(rows) - top[index], 0) * meta["row_height"][form]
     # Inside <script> the parser looks for nothing but "</script" and "<!--".
-    text = json.dumps(_short(figure.to_plotly_json()), separators=(",", ":")).replace("<", "\\u003c")
+    text = json.dumps(_short(figure), separators=(",", ":")).replace("<", "\\u003c")
     folded = row.folded and top is None
     return Chart(key, row.title, row.caption(result), text, (heights[0], heights[1]), top, folded)
 

@@ -16,6 +16,7 @@ from grid.questions.study import Arm, Axis, Study
 from grid.records.ledger import Ledger, TrialRecord
 from grid.records.plan import PlannedTrial, StudyPlan, make_plan
 from grid.records.status import Status
+from grid.report.charts.style import Figure
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 """A label that would run a script if it reached a page as it is."""
@@ -202,9 +203,11 @@ def _test_record(acc: float, rng: np.random.Generator) -> TestRecord:
     )
 
 
-def drawn(figure: go.Figure | None) -> go.Figure:
+def drawn(figure: Figure | None) -> go.Figure:
+    """A chart that is there, after plotly has checked it."""
     assert figure is not None
-    return figure
+    go.Layout(figure["layout"]["meta"]["narrow"])
+    return go.Figure(figure)
 
 
 def texts_of(figure: go.Figure) -> list[str]:

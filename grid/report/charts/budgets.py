@@ -3,13 +3,11 @@
 import math
 from typing import Any
 
-import plotly.graph_objects as go
-
 from grid.analysis.rankings import Budget
 from grid.analysis.study_result import StudyResult
 from grid.formats import number
 from grid.report.charts.learning import MAX_MARKED_EPOCHS
-from grid.report.charts.style import NEUTRAL, QUALITATIVE, make_figure, scatter, translucent
+from grid.report.charts.style import NEUTRAL, QUALITATIVE, Figure, make_figure, scatter, translucent
 
 SERIES = (
     ("full", "the same trials, earlier", QUALITATIVE[0], "solid"),
@@ -17,7 +15,7 @@ SERIES = (
 )
 
 
-def early_ranking(result: StudyResult) -> go.Figure | None:
+def early_ranking(result: StudyResult) -> Figure | None:
     """Draws Kendall's tau by epoch with its interval; None where there are too few arms or epochs."""
     found = result.budgets
     if max(map(len, found.values())) < 2:

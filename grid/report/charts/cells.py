@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from grid.formats import percent, status_words
 from grid.questions.measures import MEASURES
 from grid.questions.study import Study
 from grid.records.status import STATUSES
-from grid.report.charts.style import full_name, heatmap, make_figure, plain
+from grid.report.charts.style import Figure, full_name, heatmap, make_figure, plain
 
 ROW = {"wide": 58, "narrow": 54}
 """Pixels a row, room for three lines."""
@@ -58,7 +57,7 @@ def heat_map(
     measure: str = "val_acc",
     best: int | None = None,
     winners: Sequence[int] = (),
-) -> go.Figure | None:
+) -> Figure | None:
     """Draws the mean of `measure` in each cell; None if there is no table or no trial is ok.
 
     Cells without a mean say what became of their trials; those that were never planned show a dash. A thick frame is

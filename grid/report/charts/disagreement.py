@@ -5,14 +5,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import plotly.graph_objects as go
 
 from grid.analysis.evidence import Evidence
 from grid.analysis.study_result import StudyResult
 from grid.analysis.tallies import overlap
 from grid.formats import cut
 from grid.report.charts.one_arm import arms_to_choose
-from grid.report.charts.style import NEUTRAL, arm_uid, bar, make_figure, note, plain
+from grid.report.charts.style import NEUTRAL, Figure, arm_uid, bar, make_figure, note, plain
 
 ROW = {"wide": 32, "narrow": 48}
 """Pixels an arm."""
@@ -58,7 +57,7 @@ def overlaps(evidence: Evidence, arms: Sequence[int]) -> npt.NDArray[np.float64]
     return found
 
 
-def disagreement(result: StudyResult) -> go.Figure | None:
+def disagreement(result: StudyResult) -> Figure | None:
     """Draws the images that one of two gets right, for each arm that can be chosen; None with fewer than two."""
     evidence = result.conclusion.judgement.evidence
     labels = {arm: label for arm, label in arms_to_choose(result).items() if arm in evidence.contest()}

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import plotly.graph_objects as go
 
 from grid.formats import cut, number, plural, signed
 from grid.report.charts.style import (
     FAILURE,
     NEUTRAL,
     QUALITATIVE,
+    Figure,
     Trace,
     make_figure,
     note,
@@ -92,7 +92,7 @@ class _Place(NamedTuple):
         return [end for end in (self.difference, self.low, self.high) if math.isfinite(end)]
 
 
-def forest(rows: Sequence[ForestRow], margin: float) -> go.Figure | None:
+def forest(rows: Sequence[ForestRow], margin: float) -> Figure | None:
     """Draws all arms, the one furthest above the reference on top, those without a difference last.
 
     Args:

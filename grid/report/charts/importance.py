@@ -2,11 +2,9 @@
 
 from typing import Any
 
-import plotly.graph_objects as go
-
 from grid.analysis.sensitivity import Kind, Sensitivity, Term, shown
 from grid.formats import cut, number, percent
-from grid.report.charts.style import NEUTRAL, QUALITATIVE, Trace, bar, make_figure, note, plain
+from grid.report.charts.style import NEUTRAL, QUALITATIVE, Figure, Trace, bar, make_figure, note, plain
 
 ROW = {"wide": 38, "narrow": 56}
 """Pixels a bar."""
@@ -18,7 +16,7 @@ LOOKS: dict[Kind, tuple[str, str]] = {
 """Name and colour of each kind of term."""
 
 
-def axis_importance(sensitivity: Sensitivity) -> go.Figure | None:
+def axis_importance(sensitivity: Sensitivity) -> Figure | None:
     """Draws a bar a term, the largest on top and the seeds last; None if there is none."""
     terms = shown(sensitivity.terms)
     if not terms:

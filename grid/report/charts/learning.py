@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
 from scipy.optimize import isotonic_regression
 
 from grid.analysis.summaries import curves, shown_trials
@@ -16,7 +15,7 @@ from grid.questions.measures import MEASURES
 from grid.questions.study import Study
 from grid.report.charts.grouping import Grouping, group_arms
 from grid.report.charts.panels import HEIGHT_ALONE, LEGEND_NAME, MAX_NAME, NARROW, WIDE, Axes, axes_of, panel_layout
-from grid.report.charts.style import FAILURE, NAME, Trace, arm_uid, make_figure, plain, scatter, translucent
+from grid.report.charts.style import FAILURE, NAME, Figure, Trace, arm_uid, make_figure, plain, scatter, translucent
 
 Measure = Literal["acc", "loss"]
 MAX_MARKED_EPOCHS = 15
@@ -31,7 +30,7 @@ NAME_WIDTH, NAME_LINE = 24, 15
 
 def learning_curves(
     trials: pd.DataFrame, epochs: pd.DataFrame, study: Study, measure: Measure = "acc"
-) -> go.Figure | None:
+) -> Figure | None:
     """Draws the curves of all arms; None if no trial has one.
 
     Validation has markers, and a band from the lowest to the highest seed; train is thin and pale. A cross is where a

@@ -3,14 +3,24 @@
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from grid.analysis.summaries import ranking, shown_trials
 from grid.formats import cut, status_words
 from grid.questions.measures import MEASURES
 from grid.questions.study import Study
 from grid.records.status import STATUSES
-from grid.report.charts.style import FAILURE, NEUTRAL, QUALITATIVE, Trace, make_figure, note, plain, scatter, stripe
+from grid.report.charts.style import (
+    FAILURE,
+    NEUTRAL,
+    QUALITATIVE,
+    Figure,
+    Trace,
+    make_figure,
+    note,
+    plain,
+    scatter,
+    stripe,
+)
 
 ROW = {"wide": 44, "narrow": 66}
 """Pixels an arm."""
@@ -22,7 +32,7 @@ SHOWN = (
 """What is shown of an arm: measure, colour, symbol, and how far below the middle of its row."""
 
 
-def final_measures(summaries: pd.DataFrame, trials: pd.DataFrame, study: Study) -> go.Figure | None:
+def final_measures(summaries: pd.DataFrame, trials: pd.DataFrame, study: Study) -> Figure | None:
     """Draws all arms, the highest mean validation accuracy on top; None if no trial is ok.
 
     Arms without results keep their row, and every trial that is not ok is named in it.

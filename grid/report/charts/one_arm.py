@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from cifar_models.data.cifar import CIFAR10, CIFAR100
 from grid.analysis.study_result import StudyResult
@@ -13,6 +12,7 @@ from grid.formats import cut, number, percent, plural
 from grid.report.charts.style import (
     NEUTRAL,
     QUALITATIVE,
+    Figure,
     arm_uid,
     bar,
     heatmap,
@@ -54,7 +54,7 @@ def class_names(result: StudyResult) -> list[str]:
     return list(known) if known and len(known) >= size else [str(index) for index in range(size)]
 
 
-def confusion(result: StudyResult) -> go.Figure | None:
+def confusion(result: StudyResult) -> Figure | None:
     """Draws a table of true and predicted classes, beside it how many of each class are right; None without answers."""
     arms = arms_to_choose(result)
     if not arms:
@@ -126,7 +126,7 @@ def _table_layout(labels: list[str], form: str) -> dict[str, Any]:
     }
 
 
-def reliability(result: StudyResult) -> go.Figure | None:
+def reliability(result: StudyResult) -> Figure | None:
     """Draws how often answers of each confidence are right, or says that no trial kept it; None without answers."""
     arms = {arm: label for arm, label in arms_to_choose(result).items() if _known(result, arm)}
     if not arms:

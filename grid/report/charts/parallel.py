@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-import plotly.graph_objects as go
-
 from grid.analysis.study_result import StudyResult
 from grid.analysis.summaries import ranking
 from grid.formats import cut, percent
 from grid.report.charts.grouping import value_name
-from grid.report.charts.style import NEUTRAL, arm_uid, make_figure, note, plain, ramp, scatter
+from grid.report.charts.style import NEUTRAL, Figure, arm_uid, make_figure, note, plain, ramp, scatter
 
 MIN_AXES = 3
 """Fewer axes are a table, which says more."""
@@ -50,7 +48,7 @@ def lines(result: StudyResult) -> tuple[list[Line], list[dict[str, float]]]:
     return found, ticks
 
 
-def parallel(result: StudyResult) -> go.Figure | None:
+def parallel(result: StudyResult) -> Figure | None:
     """Draws the arms, coloured by test accuracy, the best one thick; None with fewer than three axes or arms."""
     if len(result.study.axes) < MIN_AXES or (result.summaries["ok"] > 0).sum() < MIN_AXES:
         return None

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from grid.formats import percent
 from grid.questions.study import Axis, Study
 from grid.report.charts.grouping import is_numeric
-from grid.report.charts.style import DASHES, QUALITATIVE, SYMBOLS, Trace, full_name, make_figure, plain, scatter
+from grid.report.charts.style import DASHES, QUALITATIVE, SYMBOLS, Figure, Trace, full_name, make_figure, plain, scatter
 
 MIN_VALUES = 3
 """Fewer points are no line."""
@@ -34,7 +33,7 @@ class Line:
     x: tuple[float, ...]
 
 
-def response(summaries: pd.DataFrame, study: Study) -> go.Figure | None:
+def response(summaries: pd.DataFrame, study: Study) -> Figure | None:
     """Draws mean test accuracy, with a bar from the lowest to the highest seed; None if no line has three values."""
     axis = numeric_axis(study)
     if axis is None:

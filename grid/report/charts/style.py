@@ -16,8 +16,6 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-import plotly.graph_objects as go
-
 from grid.questions.study import Axis
 
 QUALITATIVE = ("#1f7fc0", "#e08a00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#8c6bb1")
@@ -38,6 +36,8 @@ Trace = dict[str, Any]
 It is checked by tests (`test_plotly_knows_every_property_of_every_chart`), not each time that a chart is made: plotly's
 own classes would take as long for that as everything else that makes a page.
 """
+Figure = dict[str, Any]
+"""A chart as plotly.js takes it: its traces as `data`, and its `layout`."""
 FAILURE = "#d5482a"
 NEUTRAL = "#8b929c"
 
@@ -104,7 +104,7 @@ def make_figure(
     rows: Sequence[int] = (),
     row_height: Mapping[str, int] | None = None,
     choose: Mapping[int, str] | None = None,
-) -> go.Figure:
+) -> Figure:
     """A figure with a layout for wide pages and one for narrow ones.
 
     Args:
@@ -119,7 +119,7 @@ def make_figure(
     narrow_layout = {**_common(), **narrow}
     meta = {"narrow": narrow_layout, "min_width": min_width, "rows": list(rows), "row_height": row_height or {}}
     meta["choose"] = list((choose or {}).items())
-    return go.Figure(traces, {**_common(), **wide, "meta": meta}, _validate=False)
+    return {"data": traces, "layout": {**_common(), **wide, "meta": meta}}
 
 
 def note(text: str, **place: Any) -> dict[str, Any]:

@@ -4,13 +4,12 @@ import math
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from grid.analysis.rankings import pareto_front
 from grid.analysis.study_result import StudyResult
 from grid.formats import count, duration, percent
 from grid.report.charts.response import LOG_RATIO
-from grid.report.charts.style import NEUTRAL, QUALITATIVE, Trace, make_figure, plain, scatter
+from grid.report.charts.style import NEUTRAL, QUALITATIVE, Figure, Trace, make_figure, plain, scatter
 
 COSTS = (("wall_s", "seconds that a trial takes", duration), ("num_parameters", "parameters", count))
 HEIGHT, GAP = 300, 0.12
@@ -18,7 +17,7 @@ MAX_NAMED = 6
 """Arms of a front that its caption names."""
 
 
-def trade_off(result: StudyResult) -> go.Figure | None:
+def trade_off(result: StudyResult) -> Figure | None:
     """Draws a panel a cost that differs between arms; None without three arms that have results."""
     shown = result.summaries[result.summaries["ok"] > 0]
     costs = _costs(shown)

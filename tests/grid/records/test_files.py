@@ -189,3 +189,23 @@ def test_a_file_is_refreshed_only_if_it_is_the_one(tmp_path: Path) -> None:
     assert file.stat().st_mtime == 0
     assert folder.refresh("file", b"mine")
     assert file.stat().st_mtime > 10**9
+
+
+def test_entries_are_listed_with_their_kind_and_no_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    os.mkfifo(tmp_path / "pipe")
+    folder = Folder(tmp_path)
+    assert folder.kinds() == {"file": "file", "folder": "folder", "link": "other", "pipe": "other"}
+    assert folder.kinds() == {name: folder.kind(name) for name in folder.names()}
+    assert folder.below("missing").kinds() == {}
+
+
+def test_a_folder_is_writable_or_says_where_it_is_not(tmp_path: Path) -> None:
+    Folder(tmp_path).check_writable()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(NotADirectoryError) as refused:
+        Folder(tmp_path, "file").check_writable()
+    assert refused.value.filename == str(tmp_path / "file")

@@ -131,7 +131,9 @@ def read_verdicts(folder: ResultsFolder, study: str | None = None, *, pairs: boo
     name, schema = ("comparisons.parquet", COMPARISONS) if pairs else ("verdicts.parquet", VERDICTS)
     path = folder.root / name
     try:
-        table = pq.read_table(pa.BufferReader(folder.files.read(name)), columns=schema.names)
+        # without arrow's threads: on a busy machine they have outlived the interpreter and aborted the command at its end
+        content = pa.BufferReader(folder.files.read(name))
+        table = pq.read_table(content, columns=schema.names, use_threads=False, pre_buffer=False)
         rows: list[dict[str, Any]] = table.cast(schema).to_pylist()
     except (OSError, ValueError, pa.ArrowException) as error:
         raise UserError(f"{path}: can't be read; make it with cifar-grid report --results {folder.root}") from error

@@ -131,7 +131,7 @@ def read_verdicts(folder: ResultsFolder, study: str | None = None, *, pairs: boo
     name, schema = ("comparisons.parquet", COMPARISONS) if pairs else ("verdicts.parquet", VERDICTS)
     path = folder.root / name
     try:
-        # without arrow's threads: on a busy machine they have outlived the interpreter and aborted the command at its end
+        # without arrow's threads: on a busy machine, the command was seen to abort at its end
         content = pa.BufferReader(folder.files.read(name))
         table = pq.read_table(content, columns=schema.names, use_threads=False, pre_buffer=False)
         rows: list[dict[str, Any]] = table.cast(schema).to_pylist()

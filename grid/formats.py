@@ -1,6 +1,7 @@
 """How numbers are written where a person reads them. Accuracies are fractions in data and percent here."""
 
 import math
+import re
 
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
@@ -63,8 +64,8 @@ def cut(text: str, width: int) -> str:
 
 
 def unbroken(text: str) -> str:
-    """Keeps numbers and their percent signs on one line."""
-    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+    """Keeps a number on one line with its percent sign, and a p-value with its name."""
+    return re.sub(r" (?=%)|(?<=\bp) (?=[=<] \d)|(?<=\bp [=<]) (?=\d)", "\N{NO-BREAK SPACE}", text)
 
 
 def status_words(status: str) -> str:

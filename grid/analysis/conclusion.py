@@ -159,7 +159,7 @@ def _edges(evidence: Evidence, best: int) -> list[str]:
         if len(tried) >= MIN_EDGE_VALUES and mine.get(axis.field) in (tried[0], tried[-1]):
             which = "largest" if mine[axis.field] == tried[-1] else "smallest"
             value = axis.names[axis.values.index(mine[axis.field])]
-            notes.append(f"{value} is the {which} {axis.label} tried; the best may lie beyond.")
+            notes.append(f"{value} is the {which} value tried for {axis.label}; the best may lie beyond.")
     return notes
 
 

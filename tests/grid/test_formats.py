@@ -1,6 +1,6 @@
 import math
 
-from grid.formats import NOTHING, duration
+from grid.formats import NOTHING, duration, unbroken
 
 
 def test_a_duration_is_in_the_unit_that_suits_it() -> None:
@@ -13,3 +13,8 @@ def test_a_rough_duration_has_whole_seconds() -> None:
 
 def test_a_duration_that_does_not_exist_is_a_dash() -> None:
     assert [duration(seconds) for seconds in (None, math.nan, math.inf)] == [NOTHING] * 3
+
+
+def test_numbers_stay_on_a_line_with_what_they_belong_to() -> None:
+    bound = unbroken("12.5 % of it; p = 0.03 corrected, p < 0.001; a group = 3").replace("\N{NO-BREAK SPACE}", "~")
+    assert bound == "12.5~% of it; p~=~0.03 corrected, p~<~0.001; a group = 3"

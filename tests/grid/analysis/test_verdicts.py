@@ -12,6 +12,7 @@ from grid.analysis.evidence import gather
 from grid.analysis.study_result import study_results
 from grid.analysis.verdicts import judge_study
 from grid.analysis.wording import verdict_in_words
+from grid.formats import unbroken
 from grid.questions.claims import Claim
 from grid.records.files import Folder
 from grid.records.plan import StudyPlan
@@ -84,7 +85,7 @@ def test_the_page_says_exactly_what_is_true(known: tuple[StudyPlan, Conclusion, 
     assert conclusion.sentence.startswith("“A” is best. Above “C”, the runner-up: +2.")
     html = (folder / f"{plan.study.name}.html").read_text(encoding="utf-8")
     page = unescape(re.sub("<[^>]+>", "", html))
-    assert conclusion.sentence.replace(" %", "\N{NO-BREAK SPACE}%") in page
+    assert unbroken(conclusion.sentence) in page
     assert "Not compared: “D” diverged on 4 of 8 seeds." in page
     assert "Not compared: “E” was stopped early by the scheduler." in page
     verdict = conclusion.judgement.verdicts[0]
@@ -169,7 +170,7 @@ def test_without_any_arm_to_judge_there_is_no_answer() -> None:
 def test_an_optimum_on_the_edge_of_its_axis_is_flagged() -> None:
     right = {(arm, seed): value for arm in range(3) for seed, value in enumerate(answers(0.5 + 0.1 * arm, 3, arm))}
     assert (
-        "high is the largest learning rate tried; the best may lie beyond."
+        "high is the largest value tried for learning rate; the best may lie beyond."
         in concluded(right, ("low", "middle", "high")).notes
     )
     inner = {(arm, seed): right[{0: 0, 1: 2, 2: 1}[arm], seed] for arm, seed in right}

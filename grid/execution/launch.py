@@ -64,6 +64,7 @@ def train_all(
     Raises:
         UserError: A trial asks for more than any node has, or a node can't use the checkpoint storage.
         LostClusterError: Ray was stopped while it ran.
+        LostLockError: The folder is another run's by now.
         OSError: A trial could not be committed, as when the disk is full.
         KeyboardInterrupt: The user wants the end at once. Finished trials are kept, and checkpoints of the others.
     """
@@ -87,6 +88,10 @@ def train_all(
             raise LostClusterError(
                 f"Ray was lost ({type(error).__name__}); finished trials are kept: run the same command again to go on"
             ) from error
+        except OSError:
+            if fence is not None:
+                fence.check()  # a trial was refused because the folder is another run's: then that is what ends this one
+            raise
         except KeyboardInterrupt:
             display.say("Stopped. Finished trials are kept: run the same command again to go on")
             raise

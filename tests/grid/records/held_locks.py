@@ -25,6 +25,7 @@ from pathlib import Path
 from grid.errors import LostLockError
 from grid.records import lock
 lock.SIGN_S, lock.TRUSTED_S = 0.05, 0.3
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background jobs ignore it, and so would this
 try:
     with lock.held_lock(Path(sys.argv[1]), "cifar-grid run q2", on_loss=lambda: os.kill(os.getpid(), signal.SIGINT)):
         print("held", flush=True)

@@ -90,7 +90,7 @@ def train_all(
             ) from error
         except OSError:
             if fence is not None:
-                fence.check()  # a trial was refused because the folder is another run's: then that is what ends this one
+                fence.check()  # a trial was refused because the folder is another run's: that is what ends this one
             raise
         except KeyboardInterrupt:
             display.say("Stopped. Finished trials are kept: run the same command again to go on")

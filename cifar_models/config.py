@@ -18,7 +18,7 @@ MAX_FILTERS = 16_384
 MAX_FACTOR = 1e30
 """Rates, penalties and slopes beyond it leave what a float32 can hold, which torch refuses in mid-training."""
 
-TRAINING_VERSION = 2
+TRAINING_VERSION = 3
 """Version of the code that trains; part of every trial's fingerprint.
 
 Raise it whenever the same configuration would give other numbers than before (a golden test says when),

@@ -17,7 +17,7 @@ from cifar_models.data import DataError, Split
 from cifar_models.images import DeviceImages, channel_statistics
 from cifar_models.models import build_model
 from cifar_models.records import EpochRecord, TestRecord
-from cifar_models.train import start, train, train_epoch
+from cifar_models.train import predict, start, train, train_epoch
 
 GOLDEN = Path(__file__).parent / "golden.json"
 
@@ -107,6 +107,24 @@ def test_golden_numbers_force_a_new_training_version() -> None:
     for name, expected in golden["numbers"].items():
         rtol = 2e-2 if name == "published" else 2e-3
         np.testing.assert_allclose(measured[name], expected, rtol=rtol, err_msg=name)
+
+
+def test_numbers_too_small_for_a_processor_are_zero_while_it_trains_and_no_longer() -> None:
+    small = torch.tensor([1e-30])
+    seen: list[float] = []
+
+    class Seeing(torch.nn.Module):
+        def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
+            seen.append((small * 1e-10).item())
+            return x_BCHW.mean((1, 2, 3))[:, None].expand(-1, 3)
+
+    data, config = make_split(), make_config()
+    state = start(config, data)
+    state.model = Seeing()
+    images = DeviceImages(data.test_images, data.test_labels, torch.device("cpu"))
+    predict(state, images, config)
+    assert set(seen) == {0.0}
+    assert (small * 1e-10).item() > 0
 
 
 EVERY_CHANGE: dict[str, Any] = {f"augmentation__{name}": 0.5 for name in ("color_jitter", "rotation", "flip")}

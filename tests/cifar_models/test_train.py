@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from cifar_models.config import TRAINING_VERSION, OptimizerName, TrainConfig
 from cifar_models.data import DataError, Split
-from cifar_models.images import DeviceImages, channel_statistics
+from cifar_models.images import DeviceImages
 from cifar_models.models import build_model
 from cifar_models.records import EpochRecord, TestRecord
 from cifar_models.train import predict, start, train, train_epoch
@@ -267,13 +267,6 @@ def test_l1_shrinks_the_weights_and_is_not_in_the_reported_loss() -> None:
 def test_a_batch_larger_than_the_training_set_is_refused() -> None:
     with pytest.raises(DataError, match="batch_size 128 is more than the 96 training images"):
         run(make_config(batch_size=128))
-
-
-def test_channel_statistics_are_those_of_numpy() -> None:
-    images, _ = striped_images(20, seed=5)
-    mean, std = channel_statistics(torch.tensor(images))
-    np.testing.assert_allclose(mean.numpy(), images.mean(axis=(0, 2, 3)), rtol=1e-6)
-    np.testing.assert_allclose(std.numpy(), images.std(axis=(0, 2, 3)), rtol=1e-6)
 
 
 def test_first_step_is_that_of_a_plain_loop() -> None:

@@ -197,6 +197,29 @@ def report(*, results: Results = RESULTS, images: Images = None) -> None:
 
 
 @app.command
+def disagreements(
+    study: Annotated[str, Parameter(help="Name or start of a study.")],
+    first: Annotated[str, Parameter(help="An arm: its label on the page, or a part that no other has.")],
+    second: Annotated[str, Parameter(help="Another arm.")],
+    /,
+    *,
+    data_dir: Annotated[
+        Path | None, Parameter(converter=_user_path, help="Where the data set is; ./data if not given.")
+    ] = None,
+    to: Annotated[Path, Parameter(converter=_user_path, help="File to write; none below the results.")] = Path(
+        "disagreements.html"
+    ),
+    results: Results = RESULTS,
+) -> None:
+    """Shows the test images that only one of two arms gets right, on a page of their own."""
+    from grid.records.results_folder import ResultsFolder
+    from grid.report.disagreements import write_disagreements
+
+    page = write_disagreements(ResultsFolder(results), study, (first, second), data_dir, to)
+    out.print(f"Images: {page.resolve()}", markup=False)
+
+
+@app.command
 def doctor(*, request: DataRequest = DataRequest(), storage: Storage = Storage(), results: Results = RESULTS) -> int:
     """Looks on every node for what would make a run fail or crawl, and says how to mend it."""
     from grid.execution.doctor import diagnose

@@ -155,7 +155,8 @@ CHARTS: dict[str, Row] = {
         "Where two arms disagree",
         lambda result: (
             "The images that one of two gets right and the other wrong: the chosen arm, and each other in a row. Its "
-            f"own row has another of its seeds beside it: that is luck alone. {disagreement_words(result)}"
+            f"own row has another of its seeds beside it: that is luck alone. {disagreement_words(result)} "
+            "cifar-grid disagreements shows the images."
         ),
         disagreement,
         folded=True,

@@ -70,6 +70,12 @@ def write_study(result: StudyResult, folder: Folder, history: str = "", *, so_fa
     )
 
 
+def sheet(**values: object) -> bytes:
+    """A page that stands alone, with its style in it: `disagreements.html.j2` with these values."""
+    style = (TEMPLATES / STYLE).read_text(encoding="utf-8")
+    return _environment(False).get_template("disagreements.html.j2").render(values, css=style).encode()
+
+
 def write_index(cards: Sequence[Card], folder: Folder, *, so_far: bool = False) -> Path:
     """Writes the index and what all pages share; returns the path of the index."""
     environment = _environment(so_far)

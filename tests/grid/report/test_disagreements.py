@@ -15,6 +15,7 @@ from grid.records.plan import StudyPlan, make_plan
 from grid.records.results_folder import ResultsFolder
 from grid.report.disagreements import MOST, write_disagreements
 from tests.grid.constructed import constructed_trial, small_study
+from tests.grid.report.chromium import SCHEMES, WIDTHS, Browser, violations
 
 DATA = DataConfig(name="digits")
 LABELS = split(load("digits", None), DATA).test_labels
@@ -95,3 +96,18 @@ def test_images_of_other_data_are_not_shown(tmp_path: Path) -> None:
         write_disagreements(
             filled(tmp_path, "0" * 64), "small", ("plain", "residual"), None, tmp_path.parent / "a.html"
         )
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_opens_in_a_browser_without_error_overflow_or_barrier(
+    browser: Browser, tmp_path: Path, width: int
+) -> None:
+    folder = filled(tmp_path / "results")
+    page = browser.open(
+        write_disagreements(folder, "small", ("plain", "residual"), None, tmp_path / "a.html"), width, SCHEMES[width]
+    )
+    assert [image.evaluate("image => image.naturalWidth") for image in page.locator("img").all()] == [32, 32, 32]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert violations(page) == []
+    browser.close(page)

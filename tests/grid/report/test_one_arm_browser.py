@@ -4,18 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.grid.constructed_reports import Q3, constructed_report
-from tests.grid.report.test_pages_browser import Browser, browser, draw_all, wait_until
+from tests.grid.constructed_reports import Q3
+from tests.grid.report.chromium import Browser, draw_all, wait_until
 
-__all__ = ["browser"]  # the fixture
 pytestmark = pytest.mark.browser
 
 
 def test_the_arm_is_chosen_by_the_keyboard_and_a_filter_reaches_what_is_folded(
     browser: Browser,
-    tmp_path: Path,
+    report: Path,
 ) -> None:
-    page = browser.open(constructed_report(tmp_path) / f"{Q3}.html")
+    page = browser.open(report / f"{Q3}.html")
     page.get_by_text("More charts").click()
     draw_all(page)
     of_arm = "document.querySelector('#confusion').data.map(trace => trace.uid).join()"

@@ -30,16 +30,18 @@ NUM_CLASSES = 10
 
 
 def catalogue_plan(name: str = "q2", *, profile: str = "quick", num_seeds: int | None = None) -> StudyPlan:
-    """The plan of a built-in question; three seeds are enough for the quick ones."""
-    chosen = read_profiles()[profile]
+    """The plan of a built-in question; three seeds are enough for the quick ones. The last arm of each part wins."""
+    chosen, question = read_profiles()[profile], find_question(name)
+    winners = {part: catalogue_plan(part, profile=profile).study.arms[-1].values for part in question.question.parts}
     study = make_study(
-        find_question(name),
+        question,
         profile,
         chosen,
         dataset=chosen.dataset,
         dataset_label=chosen.dataset,
         precision="fp32",
         num_seeds=num_seeds or (3 if profile == "quick" else None),
+        winners={part: {k: v for k, v in values.items() if v is not None} for part, values in winners.items()},
     )
     return make_plan(study, DATA_FINGERPRINT)
 

@@ -23,7 +23,7 @@ from tests.grid.constructed import (
 Q2, Q3 = "q2-optimizers-quick-digits", "q3-batch-norm-quick-digits"
 NOTHING_RAN = "small-quick-digits"
 HOSTILE_PAGE = "small-quick-a'b&c"
-Q1, Q3B, Q4, Q5, Q6, Q7, Q8 = (
+Q1, Q3B, Q4, Q5, Q6, Q7, Q7B, Q8, SUMMARY = (
     f"{question}-quick-digits"
     for question in (
         "q1-architecture",
@@ -32,7 +32,9 @@ Q1, Q3B, Q4, Q5, Q6, Q7, Q8 = (
         "q5-augmentation",
         "q6-resnet50",
         "q7-pretrained",
+        "q7b-input-size",
         "q8-residual",
+        "summary",
     )
 )
 ANSWERS = (
@@ -57,9 +59,9 @@ def constructed_report(folder: Path) -> Path:
 
 
 def kinds_report(folder: Path) -> Path:
-    """The folder of a report on every other study of the catalogue that is planned from nothing else."""
+    """The folder of a report on every other study of the catalogue."""
     plans = []
-    for name in ("q5", "q1", "q3b", "q4", "q6", "q7", "q8"):
+    for name in ("q5", "q1", "q3b", "q4", "q6", "q7", "q7b", "q8", "summary"):
         plan = catalogue_plan(name)
         study = plan.study.model_copy(update={"answers": ANSWERS})
         plans.append(make_plan(study, DATA_FINGERPRINT))

@@ -29,6 +29,12 @@ RATES = ", ".join(f"{n / 10_000}" for n in range(1, 2001))
 HTML = "<img src=x onerror=alert(1)>"
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _hypothesis_is_ready() -> None:
+    """In a fresh clone it first reads all of our source, for constants worth trying, which takes 200 MB."""
+    given(st.text())(lambda text: None)()
+
+
 @pytest.fixture(autouse=True)
 def _costs_little() -> Iterator[None]:
     def stop(signum: int, _: object) -> None:

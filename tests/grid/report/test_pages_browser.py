@@ -19,7 +19,9 @@ from tests.grid.constructed_reports import (
     Q5,
     Q6,
     Q7,
+    Q7B,
     Q8,
+    SUMMARY,
     hostile_report,
     written,
 )
@@ -27,7 +29,11 @@ from tests.grid.report.chromium import SCHEMES, WIDTHS, Browser, draw_all, rows,
 
 pytestmark = pytest.mark.browser
 
-PICTURES = dict.fromkeys((Q2, Q3B, Q6, Q7), "cells-test") | dict.fromkeys((Q1, Q4, Q5, Q8), "forest") | {Q3: "accuracy"}
+PICTURES = (
+    dict.fromkeys((Q2, Q3B, Q6, Q7), "cells-test")
+    | dict.fromkeys((Q1, Q4, Q5, Q7B, Q8), "forest")
+    | dict.fromkeys((Q3, SUMMARY), "accuracy")
+)
 """The chart that shows each study's answer, which has to stand on the first screen."""
 MAX_WORDS = 700
 

@@ -117,7 +117,7 @@ def verdicts(
     results: Results = RESULTS,
     pairs: Annotated[bool, Parameter(help="Of each pair of arms instead of each claim.")] = False,
     as_json: Annotated[bool, Parameter(name="--json", help="As JSON, a row of the table each.")] = False,
-    markdown: Annotated[bool, Parameter(help="The claims as tables in Markdown.")] = False,
+    markdown: Annotated[bool, Parameter(help="The claims that can be judged there, as a table in Markdown.")] = False,
 ) -> None:
     """Says what holds of each claim, or of each pair of arms, by the report as it was last made."""
     if markdown and (pairs or as_json):
@@ -132,12 +132,15 @@ def verdicts(
     from grid.analysis.wording import effect_in_words, pair_in_words
 
     if markdown:
-        for study, found in groupby(rows, key=lambda row: str(row["study"])):
-            print(f"**{study}**\n\n| claim | verdict | by how much (95 % interval) | seeds |\n|---|---|---|---|")
-            for row in found:
-                cells = (row["says"], row["verdict"], effect_in_words(row), str(row["num_seeds"] or ""))
-                print("|", " | ".join(re.sub(r"([\\|<])", r"\\\1", one_line(text)) for text in cells), "|")
-            print()
+        print("| study | claim | verdict | by how much (95 % interval) | seeds |\n|---|---|---|---|---|")
+        named = ""
+        for row in rows:
+            if row["verdict"] == "not comparable":
+                continue
+            study_once = "" if row["study"] == named else row["study"]
+            cells = (study_once, row["says"], row["verdict"], effect_in_words(row), str(row["num_seeds"] or ""))
+            print("|", " | ".join(re.sub(r"([\\|<])", r"\\\1", one_line(text)) for text in cells), "|")
+            named = row["study"]
         return
     headings = ("arm", "is", "than", "by points", "95 % interval", "p corrected", "seeds", "method")
     for study, found in groupby(rows, key=lambda row: str(row["study"])):

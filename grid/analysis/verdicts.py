@@ -7,7 +7,8 @@ is inconclusive, and says how many seeds would probably decide it.
 neither was, and they were shown to differ by less than the margin, they are practically equal. That a value is the
 best is reproduced only where it was shown to be better than every other; if all that is shown is that no other is
 better by more than the margin, it is practically equal to the best, even where another one is better by less. Of two
-opposite claims no more than one is reproduced, and none that a finding on the same page contradicts.
+opposite claims no more than one is reproduced, and none that a finding on the same page contradicts; what findings
+on pairs of arms imply of a claim is found of it, too.
 """
 
 import dataclasses
@@ -18,11 +19,12 @@ from itertools import combinations
 from typing import Literal
 
 from grid.analysis.advice import Advice, advise, seeds_needed
-from grid.analysis.cases import Hypothesis, pair, pair_hypothesis
+from grid.analysis.cases import Demand, Hypothesis, pair, pair_hypothesis
 from grid.analysis.estimates import Estimate, estimate, p_values
 from grid.analysis.evidence import Evidence
 from grid.analysis.family import Finding, Looks, judge
 from grid.analysis.hypotheses import hypothesis_of
+from grid.analysis.inference import ALPHA
 from grid.analysis.winners import may_be_best
 from grid.questions.claims import Claim
 from grid.questions.study import Study, arms_of
@@ -130,7 +132,7 @@ def judge_study(evidence: Evidence, looks: Looks | None = None) -> Judgement:
     findings = judge(evidence, hypotheses, [pair_hypothesis(pair(*arms)) for arms in pairs], looks)
     found = dict(zip(pairs, findings[len(claims) :], strict=True))
     judged = {
-        claim.name: _verdict(claim, hypothesis, _uncontradicted(claim, hypothesis, finding, found), evidence)
+        claim.name: _verdict(claim, hypothesis, _beside_pairs(claim, hypothesis, finding, found), evidence)
         for claim, hypothesis, finding in zip(claims, hypotheses, findings[: len(claims)], strict=True)
     }
     verdicts = tuple(
@@ -158,6 +160,35 @@ def _pairs(evidence: Evidence) -> list[tuple[int, int]]:
     if len(arms) <= MAX_ARMS or best is None:
         return list(combinations(arms, 2))
     return [(min(best, arm), max(best, arm)) for arm in arms if arm != best]
+
+
+def _beside_pairs(
+    claim: Claim, hypothesis: Hypothesis, finding: Finding, pairs: Mapping[tuple[int, int], Finding]
+) -> Finding:
+    """The finding on a claim beside those on pairs of arms: what they contradict is not found, what they imply is.
+
+    To imply costs no error rate: all findings on pairs are true together but for the rate they have, and then so is
+    whatever follows from them.
+    """
+    if finding.direction:
+        return _uncontradicted(claim, hypothesis, finding, pairs)
+    for direction, case in ((1, hypothesis.supports), (-1, hypothesis.contradicts)):
+        for group in case.groups:
+            p_pairs = [_p_implied(demand, pairs) for demand in group]
+            if all(p <= ALPHA for p in p_pairs):
+                return dataclasses.replace(finding, direction=direction, p=max(p_pairs))
+    return finding
+
+
+def _p_implied(demand: Demand, pairs: Mapping[tuple[int, int], Finding]) -> float:
+    """Corrected p-value of a finding on a pair from which a demand follows; NaN if there is none."""
+    arms = demand.subject.arms
+    found = pairs.get((min(arms), max(arms))) if demand.subject.kind == "difference" else None
+    if found is None or not found.direction:
+        return math.nan
+    is_above = (found.direction > 0) == (arms[0] < arms[1])
+    follows = demand.low <= 0 and math.isinf(demand.high) if is_above else demand.high >= 0 and math.isinf(demand.low)
+    return found.p if follows else math.nan
 
 
 def _uncontradicted(

@@ -78,6 +78,12 @@ class Claims:
         direction = (1 if towards else -1) if p <= ALPHA else 0
         if direction and self._is_contradicted(claim, supports if direction > 0 else contradicts, direction, compared):
             direction = 0
+        elif not direction:
+            for sign, case in ((1, supports), (-1, contradicts)):
+                for group in case.groups:
+                    implied = [self._implied(demand, compared) for demand in group]
+                    if not direction and None not in implied:
+                        direction, p = sign, max(q for q in implied if q is not None)
         same = p_equal <= ALPHA and (direction == 0 or (claim.kind == "best" and direction < 0))
         verdict = "practically equal" if same else {1: "reproduced", 0: "inconclusive", -1: "refuted"}[direction]
         demands = (equal if same else supports).demands
@@ -108,6 +114,23 @@ class Claims:
                 word = row["finding"] if first < second else {"better": "worse", "worse": "better"}.get(row["finding"])
                 opposed.append(word == ("worse" if math.isinf(demand.high) else "better"))
         return any(opposed) if direction > 0 else bool(opposed) and all(opposed)
+
+    def _implied(self, demand: Demand, compared: Any) -> float | None:
+        """Corrected p of the two arms' own comparison, where its finding is enough for a demand."""
+        row = compared.get(tuple(sorted(demand.arms))) if demand.kind == "difference" else None
+        if row is None or row["finding"] not in ("better", "worse"):
+            return None
+        better = (
+            demand.arms[row["finding"] == "worse"]
+            if demand.arms[0] < demand.arms[1]
+            else demand.arms[row["finding"] == "better"]
+        )
+        enough = (
+            demand.low <= 0 and demand.high == math.inf
+            if better == demand.arms[0]
+            else demand.high >= 0 and demand.low == -math.inf
+        )
+        return float(row["p_corrected"]) if enough else None
 
     def _cases(self, claim: Claim) -> tuple[Case, Case, Case]:
         return getattr(self, f"_{claim.kind}")(claim.statement)  # type: ignore[no-any-return]

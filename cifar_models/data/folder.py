@@ -8,14 +8,11 @@ import numpy as np
 
 from cifar_models.data.decoding import decode_all, decode_fitted
 from cifar_models.data.errors import DataError
-from cifar_models.data.readers import Contents, Labels, Part, file_sha256
+from cifar_models.data.readers import MAX_CLASSES, Contents, Labels, Part, file_sha256
 from cifar_models.data.strata import MIN_FOR_FIXED_TEST_PART, fixed_test_part
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """What an image's file name ends in, in small or capital letters; other files are ignored."""
-
-MAX_CLASSES = 256
-"""So many, and no more, because a predicted class is kept as uint8."""
 
 
 @dataclass(frozen=True)

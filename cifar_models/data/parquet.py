@@ -11,7 +11,7 @@ import numpy as np
 from cifar_models.data.cifar import Labelled
 from cifar_models.data.decoding import decode_all, decode_exact
 from cifar_models.data.errors import DataError
-from cifar_models.data.readers import Contents, Labels, Part, file_sha256
+from cifar_models.data.readers import MAX_CLASSES, Contents, Labels, Part, file_sha256
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,15 @@ class ParquetReader:
 
     def read(self) -> Contents:
         """Reads and decodes all shards."""
+        if len(self.data.classes) > MAX_CLASSES:
+            raise DataError(f"{self.data.title} has {len(self.data.classes)} classes; at most {MAX_CLASSES} are possible")
         return Contents(self.data.classes, self._part("train"), self._part("test"))
 
     def _shards(self, part: str) -> list[Path]:
         """The part's files in the order of their names; all of them, and none twice."""
         shards = sorted(path for path in self.folder.glob(f"{part}-*.parquet") if path.is_file())
         if not shards:
-            raise DataError(f"{self.folder}: there is no {part}-*.parquet beside the other files; copy it there")
+            raise DataError(f"{self.folder}: there is no {part}-*.parquet; copy it there, beside the others")
         for shard in shards:
             announced = re.match(rf"{part}-\d+-of-(\d+)", shard.name)
             if announced and int(announced[1]) != len(shards):

@@ -20,6 +20,9 @@ from cifar_models.data.strata import fixed_test_part
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 
+MAX_CLASSES = 256
+"""So many, and no more, because a predicted class is kept as uint8."""
+
 
 class Part(NamedTuple):
     """The training or the test images: `(N, 3, 32, 32) uint8`, and their classes, `(N,) int64` from 0."""

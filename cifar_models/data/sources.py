@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from cifar_models.config import DatasetName
 from cifar_models.data.cifar import CIFAR10, CIFAR100, Cifar
 from cifar_models.data.download import download as download_cifar
 from cifar_models.data.errors import DataError
@@ -22,11 +23,13 @@ class Source:
 
     Attributes:
         about: What it is, for a page.
+        needs_folder: Whether it lies only where the user says, with `--data-dir`.
         find: Its reader, from the folder that the user names (None without one) and whether it may be downloaded.
     """
 
     about: str
     find: Callable[[Path | None, bool], Reader]
+    needs_folder: bool = False
 
 
 def given_folder(name: str, data_dir: Path | None) -> Path:
@@ -80,7 +83,7 @@ def _check(data_dir: Path | None) -> None:
         raise DataError(f"--data-dir {data_dir} {problem}: give the folder that holds the data")
 
 
-SOURCES: dict[str, Source] = {
+SOURCES: dict[DatasetName, Source] = {
     "digits": Source(
         "scikit-learn's handwritten digits, enlarged to 32×32: a stand-in that runs offline and says "  # noqa: RUF001
         "nothing about CIFAR-10",
@@ -97,6 +100,7 @@ SOURCES: dict[str, Source] = {
     "folder": Source(
         "the images of a folder of one's own, a folder a class",
         find=lambda data_dir, download: FolderReader(given_folder("folder", data_dir)),
+        needs_folder=True,
     ),
 }
 """Every data set, by its name in `DataConfig`."""

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from cifar_models.config import TrainConfig
+from cifar_models.data import SOURCES
 from grid.analysis.study_result import StudyResult
 from grid.analysis.summaries import ranking
 from grid.formats import duration, percent, status_words
@@ -84,7 +85,8 @@ def again(study: Study) -> str:
     The page puts the arm's settings for `SETTINGS`, and for `SEEDS` their number: they go from 0 on.
     """
     name = study.arms[0].config.data.name
-    options = [f"--profile {study.profile}", f"--dataset {name}", *(["--data-dir FOLDER"] if name == "folder" else [])]
+    options = [f"--profile {study.profile}", f"--dataset {name}"]
+    options += ["--data-dir FOLDER"] * SOURCES[name].needs_folder
     options += [f"--vary {what}" for what in study.vary]
     return f"""cat > again.yaml <<'END'
 title: An arm of {study.question} again

@@ -1,8 +1,10 @@
+from typing import get_args
+
 import pytest
 import torch
 from pydantic import ValidationError
 
-from cifar_models.config import MAX_FACTOR, DataConfig, OptimizerConfig, ResidualCNNConfig, TrainConfig
+from cifar_models.config import MAX_FACTOR, DataConfig, OptimizerConfig, OptimizerName, ResidualCNNConfig, TrainConfig
 from cifar_models.optimizers import build_optimizer, l1_penalty
 
 
@@ -55,7 +57,7 @@ def test_an_unknown_field_is_refused() -> None:
         DataConfig.model_validate({"nam": "digits"})
 
 
-@pytest.mark.parametrize("name", ["sgd", "sgd_momentum", "adagrad", "adam", "adamw"])
+@pytest.mark.parametrize("name", get_args(OptimizerName))
 @pytest.mark.parametrize("field", ["lr", "weight_decay", "l1"])
 def test_what_a_bound_allows_can_be_trained_and_a_factor_of_ten_billion_more_is_refused(name: str, field: str) -> None:
     parameter = torch.nn.Parameter(torch.ones(3))

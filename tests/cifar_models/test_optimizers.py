@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from cifar_models.config import OptimizerConfig
-from cifar_models.optimizers import build_optimizer, build_schedule, l1_penalty
+from cifar_models.config import OptimizerConfig, OptimizerName
+from cifar_models.optimizers import RULES, build_optimizer, build_schedule, l1_penalty
 
 GRADIENTS = [0.5, -0.25, 1.0]
 START, LR, DECAY = 2.0, 0.1, 0.01
@@ -54,24 +54,24 @@ def adam(decoupled: bool = False) -> float:
     return w
 
 
-@pytest.mark.parametrize(
-    ("name", "by_hand"),
-    [
-        ("sgd", sgd),
-        ("sgd_momentum", sgd_momentum),
-        ("adagrad", adagrad),
-        ("adam", adam),
-        ("adamw", lambda: adam(decoupled=True)),
-    ],
-)
-def test_three_steps_are_the_published_rule(name: str, by_hand: Callable[[], float]) -> None:
+BY_HAND: dict[OptimizerName, Callable[[], float]] = {
+    "sgd": sgd,
+    "sgd_momentum": sgd_momentum,
+    "adagrad": adagrad,
+    "adam": adam,
+    "adamw": lambda: adam(decoupled=True),
+}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_three_steps_are_the_published_rule(name: OptimizerName) -> None:
     weight = nn.Parameter(torch.tensor(START, dtype=torch.float64))
     config = OptimizerConfig.model_validate({"name": name, "lr": LR, "weight_decay": DECAY})
     optimizer = build_optimizer([weight], config)
     for gradient in GRADIENTS:
         weight.grad = torch.tensor(gradient, dtype=torch.float64)
         optimizer.step()
-    assert weight.item() == pytest.approx(by_hand(), rel=1e-9)
+    assert weight.item() == pytest.approx(BY_HAND[name](), rel=1e-9)
 
 
 def rates(schedule: str, num_steps: int) -> list[float]:

@@ -133,7 +133,7 @@ EVERY_CHANGE |= {"augmentation__crop_padding": 4, "optimizer__name": "sgd", "opt
 
 
 def golden_numbers() -> dict[str, list[float]]:
-    """Losses of two epochs for each optimizer, schedule, penalty and augmentation.
+    """Losses of two epochs for several optimizers, each schedule, penalty and augmentation.
 
     Other threads or another kind of CPU add in another order, which the second epoch already shows in the fourth digit.
     """

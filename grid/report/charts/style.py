@@ -8,6 +8,7 @@ these signs: a trace whose `uid` is `arm_uid(arm, part)`; points with `ids`, eac
 map whose `customdata` holds the arm of each cell. A figure with a row an arm names them in `layout.meta["rows"]`, one
 that shows a single arm at a time those that can be chosen, and their labels, in `layout.meta["choose"]`; there the
 traces of the others are left out. Traces of the part `NAME` stand in for a legend, and only where the layout has none.
+`make_figure` refuses what lacks what the script needs.
 """
 
 import json
@@ -115,7 +116,16 @@ def make_figure(
         rows: The arm of each row, if the chart has a row an arm: the row of y = 0 first.
         row_height: Pixels of a row, `wide` and `narrow`.
         choose: Label of each arm, if the chart shows one of them at a time: the first before a reader chooses.
+
+    Raises:
+        ValueError: A layout has no `height`, or of a chart with rows no `range`, `tickvals` and `ticktext` of its
+            `yaxis`, or there is no `row_height`: the page's script takes rows out by them.
     """
+    for form, layout in {"wide": wide, "narrow": narrow}.items():
+        needed = {"range", "tickvals", "ticktext"} - set(layout.get("yaxis", ())) if rows else set()
+        needed |= {"height"} - set(layout) | ({"row_height"} if rows and form not in (row_height or {}) else set())
+        if needed:
+            raise ValueError(f"the {form} layout of a chart lacks {', '.join(sorted(needed))}")
     narrow_layout = {**_common(), **narrow}
     meta = {"narrow": narrow_layout, "min_width": min_width, "rows": list(rows), "row_height": row_height or {}}
     meta["choose"] = list((choose or {}).items())

@@ -185,7 +185,7 @@ function filtered({ data, layout: { meta, ...wide } }, limit, only) {
     layout.yaxis.tickvals = [...rows.keys()];
     layout.yaxis.ticktext = layout.yaxis.ticktext.filter((_, row) => stays[row]);
     layout.height -= gone * meta.row_height[narrow.matches ? "narrow" : "wide"];
-    layout.legend.y = 1 + (layout.legend.y - 1) * meta.rows.length / Math.max(rows.length, 1); // as many pixels above
+    if (layout.legend?.y !== undefined) layout.legend.y = 1 + (layout.legend.y - 1) * meta.rows.length / Math.max(rows.length, 1); // as many pixels above
   }
   return { traces, layout, hidden: meta.rows.filter((arm) => best.includes(arm)).length - rows.length };
 }

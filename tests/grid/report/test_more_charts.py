@@ -22,8 +22,6 @@ from grid.tables.tables import make_tables
 from grid.tables.tallies import tally
 from tests.grid.constructed import HOSTILE, catalogue_plan, drawn, fill_ledger, texts_of
 
-DRAWN = (parallel, trade_off, early_ranking, disagreement, confusion, reliability)
-
 
 def made(folder: Path, question: str) -> StudyResult:
     plan = catalogue_plan(question)
@@ -134,7 +132,7 @@ def test_an_early_order_is_said_in_words_too(q1: StudyResult) -> None:
 
 def test_what_is_not_the_answer_is_folded(q1: StudyResult) -> None:
     folded = [chart.key for chart in make_charts(q1) if chart.folded]
-    assert folded == ["parallel", "trade-off", "early", "disagreement", "confusion", "reliability"]
+    assert folded == [key for key, row in CHARTS.items() if row.folded]
     assert all(CHARTS[key].caption(q1) for key in folded)
 
 
@@ -144,6 +142,8 @@ def test_labels_reach_these_charts_as_text(q1: StudyResult) -> None:
     study = q1.study.model_copy(update={"arms": arms, "axes": axes})
     summaries = q1.summaries.assign(label=[arm.label for arm in arms])
     hostile = changed(q1, plan=q1.plan.model_copy(update={"study": study}), summaries=summaries)
-    for draw in DRAWN:
-        assert not any("<img" in text for text in texts_of(drawn(draw(hostile))))
+    figures = [figure for row in CHARTS.values() if (figure := row.draw(hostile)) is not None]
+    assert len(figures) > len(CHARTS) / 2
+    for figure in figures:
+        assert not any("<img" in text for text in texts_of(drawn(figure)))
     assert plain(HOSTILE) in "".join(texts_of(drawn(parallel(hostile))))

@@ -20,7 +20,7 @@ from grid.execution.checkpoints import CheckpointStore, StorageError
 from grid.execution.interrupt import Interruption, interruptible
 from grid.execution.lost_trials import MAX_WORKER_LOSSES, record_lost
 from grid.execution.nodes import node_reports
-from grid.execution.own_ray import tune_takes_ready_workers, wait_for_workers
+from grid.execution.own_ray import tune_survives_memory_kills, tune_takes_ready_workers, wait_for_workers
 from grid.execution.progress import ProgressDisplay
 from grid.execution.ray_cluster import (
     alive_nodes,
@@ -206,7 +206,11 @@ def run_tune(
         share = resources.share(tune_config["job"].config.model.architecture)
         return tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}])
 
-    with tempfile.TemporaryDirectory(prefix="cifar-grid-tune-") as scratch, tune_takes_ready_workers():
+    with (
+        tempfile.TemporaryDirectory(prefix="cifar-grid-tune-") as scratch,
+        tune_takes_ready_workers(),
+        tune_survives_memory_kills(),
+    ):
         tune.Tuner(
             tune.with_resources(trainable, place_of),
             tune_config=tune.TuneConfig(

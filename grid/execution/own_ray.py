@@ -1,4 +1,7 @@
-"""A Ray of this run's own, on this machine: with what its workers need, and without what it has no use for."""
+"""A Ray of this run's own, on this machine: with what its workers need, and without what it has no use for.
+
+Ray's private names that a run changes are changed here alone, each for as long as it is needed.
+"""
 
 import os
 import tempfile
@@ -11,6 +14,7 @@ from unittest.mock import patch
 import ray
 from ray._private.node import Node as RayNode
 from ray._private.parameter import RayParams
+from ray.exceptions import OutOfMemoryError, RayActorError
 
 from cifar_models.environment import WARM_WORKERS, WORKER_ENVIRONMENT
 
@@ -89,6 +93,25 @@ def forget_workers() -> None:
     if _Warm.folder is not None:
         _Warm.folder.cleanup()
         _Warm.folder = None
+
+
+@contextmanager
+def tune_survives_memory_kills() -> Iterator[None]:
+    """Has Tune take a worker that Ray's memory monitor killed for a lost one, whose trial is tried again.
+
+    Where the monitor kills a worker in the midst of a trial, it says so by an error that Tune does not know, and ends
+    the whole run for.
+    """
+    from ray.air.execution._internal.actor_manager import RayActorManager as Actors  # with Tune, which takes a second
+
+    failed = Actors._actor_task_failed
+
+    def as_lost(self: Actors, tracked_actor_task: Any, exception: Exception) -> None:
+        was_killed = isinstance(exception, OutOfMemoryError)
+        failed(self, tracked_actor_task, RayActorError(error_msg=str(exception)) if was_killed else exception)
+
+    with patch.object(Actors, "_actor_task_failed", as_lost):
+        yield
 
 
 @contextmanager

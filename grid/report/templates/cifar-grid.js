@@ -203,7 +203,7 @@ async function draw(holder) {
   mark();
   holder.closest("figure").querySelector(".more")?.remove();
   const showAll = () => { delete holder.dataset.top; draw(holder); };
-  if (hidden > 0) holder.parentElement.after(button(`Show ${hidden} more arms`, showAll, { className: "more" }));
+  if (hidden > 0) holder.parentElement.after(button(`Show ${hidden} more ${hidden === 1 ? "arm" : "arms"}`, showAll, { className: "more" }));
 }
 
 /** The arm that a chart of one arm at a time shows, as the reader chose it above; undefined for a chart of all. */

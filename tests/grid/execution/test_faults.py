@@ -5,12 +5,15 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from ray._common.utils import get_system_memory
+from ray._private.utils import get_used_memory
 
 from cifar_models.checkpoint import unpack
 from cifar_models.models import build_model
@@ -18,6 +21,8 @@ from grid.execution.resources import Resources
 from grid.execution.schedule import Queue
 from grid.execution.trial import is_out_of_memory
 from tests.grid.execution.small_runs import Driver, curves, run, small_trials, uninterrupted
+
+GIB = 2**30
 
 needs_proc = pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the workers in /proc")
 
@@ -67,6 +72,30 @@ def test_a_trial_that_rays_memory_monitor_kills_is_out_of_memory(
     monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
     driver = Driver(tmp_path, num_trials=1, epochs=2000)
     assert driver.process.wait(timeout=180) == 0, driver.log.read_text()
+    (record,) = driver.records().values()
+    assert record.status == "out_of_memory"
+    assert record.reason is not None and "low on memory" in record.reason and "\n" not in record.reason
+
+
+@needs_proc
+@pytest.mark.ray
+@pytest.mark.slow
+def test_so_is_one_that_it_kills_in_its_midst_since_others_take_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used, total = get_used_memory(), get_system_memory()
+    if total - used < 8 * GIB:
+        pytest.skip("takes 4 GiB for a moment, and not the last ones of this machine")
+    monkeypatch.setenv("RAY_memory_usage_threshold", str((used + 4 * GIB) / total))
+    monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "100")
+    driver = Driver(tmp_path, num_trials=1, epochs=20_000, checkpoint_interval_s=0)
+    driver.wait_until(driver.checkpoints)
+    taken = [sys.executable, "-c", f"import sys; taken = b'x' * {4 * GIB}; sys.stdin.read()"]
+    with subprocess.Popen(taken, stdin=subprocess.PIPE) as others:
+        try:
+            assert driver.process.wait(timeout=180) == 0, driver.log.read_text()
+        finally:
+            others.kill()
     (record,) = driver.records().values()
     assert record.status == "out_of_memory"
     assert record.reason is not None and "low on memory" in record.reason and "\n" not in record.reason

@@ -133,14 +133,10 @@ def verdicts(
 
     if markdown:
         print("| study | claim | verdict | by how much (95 % interval) | seeds |\n|---|---|---|---|---|")
-        named = ""
         for row in rows:
-            if row["verdict"] == "not comparable":
-                continue
-            study_once = "" if row["study"] == named else row["study"]
-            cells = (study_once, row["says"], row["verdict"], effect_in_words(row), str(row["num_seeds"] or ""))
-            print("|", " | ".join(re.sub(r"([\\|<])", r"\\\1", one_line(text)) for text in cells), "|")
-            named = row["study"]
+            if row["verdict"] != "not comparable":
+                cells = (row["study"], row["says"], row["verdict"], effect_in_words(row), str(row["num_seeds"] or ""))
+                print("|", " | ".join(re.sub(r"([\\|<])", r"\\\1", one_line(text)) for text in cells), "|")
         return
     headings = ("arm", "is", "than", "by points", "95 % interval", "p corrected", "seeds", "method")
     for study, found in groupby(rows, key=lambda row: str(row["study"])):

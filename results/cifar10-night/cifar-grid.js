@@ -185,7 +185,7 @@ function filtered({ data, layout: { meta, ...wide } }, limit, only) {
     layout.yaxis.tickvals = [...rows.keys()];
     layout.yaxis.ticktext = layout.yaxis.ticktext.filter((_, row) => stays[row]);
     layout.height -= gone * meta.row_height[narrow.matches ? "narrow" : "wide"];
-    layout.legend.y = 1 + (layout.legend.y - 1) * meta.rows.length / Math.max(rows.length, 1); // as many pixels above
+    if (layout.legend?.y !== undefined) layout.legend.y = 1 + (layout.legend.y - 1) * meta.rows.length / Math.max(rows.length, 1); // as many pixels above
   }
   return { traces, layout, hidden: meta.rows.filter((arm) => best.includes(arm)).length - rows.length };
 }
@@ -203,7 +203,7 @@ async function draw(holder) {
   mark();
   holder.closest("figure").querySelector(".more")?.remove();
   const showAll = () => { delete holder.dataset.top; draw(holder); };
-  if (hidden > 0) holder.parentElement.after(button(`Show ${hidden} more arms`, showAll, { className: "more" }));
+  if (hidden > 0) holder.parentElement.after(button(`Show ${hidden} more ${hidden === 1 ? "arm" : "arms"}`, showAll, { className: "more" }));
 }
 
 /** The arm that a chart of one arm at a time shows, as the reader chose it above; undefined for a chart of all. */

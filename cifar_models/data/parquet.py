@@ -37,7 +37,8 @@ class ParquetReader:
     def read(self) -> Contents:
         """Reads and decodes all shards."""
         if len(self.data.classes) > MAX_CLASSES:
-            raise DataError(f"{self.data.title} has {len(self.data.classes)} classes; at most {MAX_CLASSES} are possible")
+            found = len(self.data.classes)
+            raise DataError(f"{self.data.title} has {found} classes; at most {MAX_CLASSES} are possible")
         return Contents(self.data.classes, self._part("train"), self._part("test"))
 
     def _shards(self, part: str) -> list[Path]:

@@ -15,11 +15,11 @@ from grid.errors import LostLockError
 from grid.execution.interrupt import stop_main_thread, stoppable
 from grid.execution.recorder import Recorder
 from grid.execution.resources import Resources
-from grid.execution.schedule import Queue
+from grid.execution.schedule import Job, Queue
 from grid.records.files import Folder
 from grid.records.ledger import Ledger
 from grid.records.lock import LOCK, held_lock
-from tests.grid.execution.small_runs import Driver, curves, run, uninterrupted
+from tests.grid.execution.small_runs import Driver, curves, run, small_trials, uninterrupted
 from tests.grid.records.test_ledger import predictions, record
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -51,6 +51,17 @@ def test_one_press_lets_running_trials_finish_and_starts_no_other(tmp_path: Path
     assert 1 <= len(records) <= 4, "the running ones, and at most those that were about to start"
     assert {record.status for record in records.values()} == {"ok"}
     assert not driver.checkpoints(), "nothing is left half-trained"
+
+
+def test_one_press_just_before_a_trial_starts_ends_without_it(tmp_path: Path) -> None:
+    class PressedQueue(Queue):
+        def next_job(self) -> Job | None:
+            signal.raise_signal(signal.SIGINT)
+            return super().next_job()
+
+    ledger, printed = run(PressedQueue(small_trials(2)), tmp_path, Resources())
+    assert "Interrupted: running trials finish" in printed
+    assert ledger.fingerprints() == []
 
 
 @pytest.mark.parametrize("stop", [press_twice, terminate])

@@ -187,7 +187,7 @@ class InterruptibleFIFO(NotSaved, FIFOScheduler):
         for trial in tune_controller.get_trials():  # type: ignore[no-untyped-call]
             if trial.status == Trial.PENDING:
                 # in the end Tune asks every trial for its folder, and fails on one that has none yet
-                trial.init_local_path()  # type: ignore[no-untyped-call]
+                trial.init_local_path()
                 tune_controller.stop_trial(trial)  # type: ignore[no-untyped-call]
         return None
 

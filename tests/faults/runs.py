@@ -72,7 +72,7 @@ class Run:
         while not happened():
             if self.process.poll() is not None or time.monotonic() - since > PATIENCE_S:
                 return False
-            time.sleep(0.02)
+            time.sleep(0.05)
             if (now := len(finished(self.results))) != known:
                 known, since = now, time.monotonic()
         return self.process.poll() is None

@@ -81,7 +81,7 @@ class TerminalRun:
         while not happened():
             assert self.process.poll() is None and time.monotonic() < deadline, self.listen()
             self.listen()
-            time.sleep(0.02)
+            time.sleep(0.1)
 
     def wait(self) -> int:
         deadline = time.monotonic() + 90

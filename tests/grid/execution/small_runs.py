@@ -28,6 +28,8 @@ from tests.grid.test_cli import ROOT
 os.environ.setdefault("RAY_ADDRESS", "local")  # never a cluster that happens to run on this machine
 
 DATASET = load("digits", None)
+POLL_S = 0.1
+"""How often a run is looked at: to read /proc takes some 10 ms of a processor that the run could use."""
 
 
 def small_config(seed: int = 0, epochs: int = 3, filters: int = 4) -> TrainConfig:
@@ -105,7 +107,7 @@ class Driver:
         deadline = time.monotonic() + patience_s
         while not happened():
             assert self.process.poll() is None and time.monotonic() < deadline, self.log.read_text()
-            time.sleep(0.02)
+            time.sleep(POLL_S)
 
     def records(self) -> dict[str, TrialRecord]:
         """The trials that are in the ledger."""
@@ -125,8 +127,8 @@ def children(parent: int, name: bytes = b"ray::ImplicitFunc") -> list[int]:
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            command = (stat.parent / "cmdline").read_bytes()
-            if int(stat.read_text().rsplit(")", 1)[1].split()[1]) == parent and name in command:
+            is_child = int(stat.read_text().rsplit(")", 1)[1].split()[1]) == parent
+            if is_child and name in (stat.parent / "cmdline").read_bytes():
                 found.append(int(stat.parent.name))
     return found
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,7 @@ from cifar_models.models import build_model
 from grid.execution.resources import Resources
 from grid.execution.schedule import Queue
 from grid.execution.trial import is_out_of_memory
-from tests.grid.execution.small_runs import Driver, curves, run, small_trials, uninterrupted
+from tests.grid.execution.small_runs import POLL_S, Driver, curves, run, small_trials, uninterrupted
 
 GIB = 2**30
 
@@ -56,6 +57,7 @@ def test_a_trial_whose_worker_is_lost_every_time_is_a_row_with_its_reason(tmp_pa
         for worker in driver.workers():
             os.kill(worker, signal.SIGKILL)
             killed.add(worker)
+        time.sleep(POLL_S)
     assert driver.process.returncode == 0, driver.log.read_text()
     assert len(killed) >= 3
     (record,) = driver.records().values()

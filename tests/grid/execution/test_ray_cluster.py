@@ -14,7 +14,7 @@ from ray.cluster_utils import Cluster
 from grid.errors import UserError
 from grid.execution.resources import Resources
 from grid.execution.schedule import Queue
-from tests.grid.execution.small_runs import Driver, children, curves, run, small_trials, uninterrupted
+from tests.grid.execution.small_runs import POLL_S, Driver, children, curves, run, small_trials, uninterrupted
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -52,7 +52,7 @@ class Watch:
         self.thread.join()
 
     def look(self) -> None:
-        while not self.over.wait(0.02):
+        while not self.over.wait(POLL_S):
             now = [len(children(raylet)) for raylet in self.raylets]
             self.most |= Counter(dict(enumerate(now)))
             self.most_together = max(self.most_together, sum(now))
@@ -97,7 +97,7 @@ def test_a_node_that_is_lost_costs_no_finished_trial_and_the_grid_ends_complete(
 
     def lose_the_node_once_trials_have_finished() -> None:
         while not children(raylet) or not list(tmp_path.glob(FINISHED)):
-            if over.wait(0.05):
+            if over.wait(POLL_S):
                 return
         finished.update({path: path.stat().st_mtime_ns for path in tmp_path.glob(FINISHED)})
         cluster.remove_node(lost, allow_graceful=False)

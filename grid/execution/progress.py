@@ -150,7 +150,7 @@ class RunState:
             ArmState(arm, tuple(ok.get(arm) or under_way[arm]), num_seeds[arm], len(ok.get(arm, ())))
             for arm in dict.fromkeys([*ok, *under_way])
         ]
-        return sorted(states, key=lambda state: (state.num_ok == 0, -fmean(state.val_acc)))
+        return sorted(states, key=lambda state: -fmean(state.val_acc))
 
     def counts(self) -> str:
         """Trials and time in one line."""

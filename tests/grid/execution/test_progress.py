@@ -55,6 +55,15 @@ def test_of_an_arm_that_was_not_seen_yet_the_quickest_and_the_slowest_are_the_en
     assert (round(low, 9), round(high, 9)) == (9.0, 33.0)
 
 
+def test_an_arm_that_is_ahead_is_the_best_though_none_of_its_trials_is_finished() -> None:
+    state = make_state(Clock())
+    for name, val_acc in (("a", 0.1), ("c", 0.4)):
+        state.trial_started(name, 4)
+        state.epoch_done(name, 1, val_acc)
+    state.trial_ended("a", "ok")
+    assert state.line().endswith("best val 40.0 % (arm c)")
+
+
 def test_a_trial_that_failed_is_no_best_one_and_its_reason_is_counted() -> None:
     state = make_state(Clock())
     for name in "ac":

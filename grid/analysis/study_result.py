@@ -15,6 +15,7 @@ from grid.analysis.sensitivity import Sensitivity, axis_shares
 from grid.analysis.summaries import arm_summaries, trials_of
 from grid.analysis.tallies import arm_tallies
 from grid.analysis.verdicts import judge_study
+from grid.formats import plural
 from grid.questions.study import Study
 from grid.records.plan import StudyPlan
 from grid.tables.ended import right_answers, tallies
@@ -45,6 +46,18 @@ class StudyResult:
     def study(self) -> Study:
         """What was asked."""
         return self.plan.study
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """Those that any arm has at full budget; `study.seeds` are those that every arm begins with."""
+        return tuple(sorted({trial.seed for trial in self.plan.trials if trial.stage == "full"}))
+
+    @property
+    def seeds_in_words(self) -> str:
+        """How many an arm has at full budget, as far as it is trained there: `3 to 8 seeds`."""
+        numbers = [number for number in self.plan.num_seeds() if number] or [len(self.study.seeds)]
+        least, most = min(numbers), max(numbers)
+        return f"{least} to {most} seeds" if least < most else plural(most, "seed")
 
     @property
     def best_label(self) -> str:

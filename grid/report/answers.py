@@ -8,7 +8,7 @@ import math
 from collections import Counter
 
 from grid.analysis.study_result import StudyResult
-from grid.analysis.verdicts import Judgement
+from grid.analysis.verdicts import Comparison, Judgement
 from grid.formats import cut, number, plural, quoted, unbroken
 from grid.records.status import RETRIED
 
@@ -70,7 +70,18 @@ def _of_two(judgement: Judgement, label: list[str], best: int, other: int) -> st
     if found is not None and found.finding.equal:
         return f"{label[best]} and {label[other]} are equally good: less than half a point apart."
     by = points(judgement, best, other)
-    return f"it is open whether {label[best]} is better than {label[other]}: the difference is {by}."
+    why = _why_open(judgement, found) if found is not None else ""
+    return f"it is open whether {label[best]} is better than {label[other]}: the difference is {by}{why}."
+
+
+def _why_open(judgement: Judgement, found: Comparison) -> str:
+    """Why a difference is not shown although its interval, which is of this pair alone, leaves out zero."""
+    low, high = found.seen.interval or (0, 0)
+    if low <= 0 <= high:
+        return ""
+    number_of_look = len(judgement.looks.num_seeds)
+    cause = f"look number {number_of_look} at the data asks" if number_of_look > 1 else "several tests together ask"
+    return f", but {cause} for more certainty"
 
 
 def _of_many(label: list[str], best: int, others: list[int], winners: tuple[int, ...], behind: tuple[int, ...]) -> str:

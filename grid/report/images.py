@@ -81,7 +81,7 @@ def captions(charts: Sequence[tuple[StudyResult, Chart]], format: ImageFormat) -
         study, figure = result.study, json.loads(chart.figure)
         arm = "".join(f" Arm: {label}." for _, label in figure["layout"]["meta"]["choose"][:1])
         where = (
-            f"{study.title} {study.dataset}, profile {study.profile}, {len(study.arms)} arms, {len(study.seeds)} seeds."
+            f"{study.title} {study.dataset}, profile {study.profile}, {len(study.arms)} arms, {result.seeds_in_words}."
         )
         files = ", ".join(f"`{_name(result, chart, width, format)}`" for width in _widths(figure))
         lines += [f"**{_as_text(chart.title)}.** {_as_text(f'{chart.caption}{arm} {where}')}  ", files, ""]

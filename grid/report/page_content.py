@@ -124,7 +124,7 @@ def make_page(result: StudyResult, pictures: Sequence[Picture] = (), history: st
         looks=[f"{min(look)} to {max(look)}" if min(look) < max(look) else str(max(look)) for look in plan.looks],
         screening=_screening(plan),
         counts=[(status_words(status), total) for status, total in totals if total],
-        in_short=_in_short(study, mine, dict(budget)),
+        in_short=_in_short(result, dict(budget)),
         budget=budget,
         charts=make_charts(result),
         thumbnail=thumbnail(result),
@@ -162,12 +162,13 @@ def _budget(study: Study, mine: pd.DataFrame) -> list[tuple[str, str]]:
     ]
 
 
-def _in_short(study: Study, mine: pd.DataFrame, budget: Mapping[str, str]) -> list[str]:
+def _in_short(result: StudyResult, budget: Mapping[str, str]) -> list[str]:
     """Budget and date, for the head of the page and the index."""
+    study, mine = result.study, result.trials
     newest = mine["started"].max()
     return [
         f"{study.dataset}, profile {study.profile}",
-        f"{plural(len(study.arms), 'arm')} of {plural(len(study.seeds), 'seed')}",
+        f"{plural(len(study.arms), 'arm')} of {result.seeds_in_words}",
         f"{budget['epochs']} epochs",
         *([f"{budget['training time']} of training"] if mine["wall_s"].sum() else []),
         *([] if pd.isna(newest) else [f"{newest:%-d %B %Y}"]),

@@ -57,7 +57,7 @@ def arms_data(result: StudyResult) -> str:
         places.append([known.index(name) for name in names])
     ok = result.summaries["ok"].to_list()
     arms = [[arm.label, [of[index] for of in places], int(ok[index])] for index, arm in enumerate(study.arms)]
-    data = {"fields": fields, "arms": arms, "order": ranking(result.summaries), "seeds": list(study.seeds)}
+    data = {"fields": fields, "arms": arms, "order": ranking(result.summaries), "seeds": list(result.seeds)}
     return as_json(data)
 
 

@@ -41,8 +41,9 @@ def learning_curves(
         return None
     grouping = group_arms(study)
     traces = [*_legend(grouping)]
+    planned = shown_trials(trials, study).groupby("arm").size()
     for arm, curve in points.groupby("arm"):
-        traces += _arm_traces(int(str(arm)), curve, study, grouping, measure)
+        traces += _arm_traces(int(str(arm)), curve, study, int(planned[arm]), grouping, measure)
     traces += _end_traces(early_ends(trials, epochs, study), study, grouping, measure)
     notes = curveless(points, trials, study, grouping)
     axes = _axes(points, measure)
@@ -120,7 +121,9 @@ def _legend(grouping: Grouping) -> list[Trace]:
     ]
 
 
-def _arm_traces(arm: int, curve: pd.DataFrame, study: Study, grouping: Grouping, measure: Measure) -> list[Trace]:
+def _arm_traces(
+    arm: int, curve: pd.DataFrame, study: Study, num_seeds: int, grouping: Grouping, measure: Measure
+) -> list[Trace]:
     panel, series = grouping.places[arm]
     colour = grouping.colours[series]
     common = {"legendgroup": str(series), "showlegend": False, **axes_of(panel)}
@@ -150,7 +153,7 @@ def _arm_traces(arm: int, curve: pd.DataFrame, study: Study, grouping: Grouping,
             meta=[plain(study.arms[arm].label, 40)],
             hovertemplate=(
                 f"<b>%{{meta[0]}}</b><br>epoch %{{x}}: {MEASURES[f'{split}_{measure}'].words} {number}"
-                f"<br>mean of %{{customdata}} of {plural(len(study.seeds), 'seed')}<extra></extra>"
+                f"<br>mean of %{{customdata}} of {plural(num_seeds, 'seed')}<extra></extra>"
             ),
             **common,
         )

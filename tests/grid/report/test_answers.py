@@ -5,11 +5,13 @@ from pathlib import Path
 from grid.analysis.study_result import study_results
 from grid.questions.claims import Claim
 from grid.records.files import Folder
-from grid.records.plan import StudyPlan
+from grid.records.plan import StudyPlan, make_plan
+from grid.report.answers import plain_answer
 from grid.report.card import Card, answer_lines
 from grid.report.pages import write_study
 from grid.tables.tables import make_tables
 from tests.grid.analysis.known_truth import fill, known_plan
+from tests.grid.constructed import DATA_FINGERPRINT, small_study
 
 
 def cards(plan: StudyPlan, folder: Path) -> list[Card]:
@@ -34,6 +36,15 @@ def test_each_study_ends_with_its_question_its_answer_and_its_verdicts(tmp_path:
         card.model_copy(update={"claims": (("refuted", 1), ("not comparable", 2))}) for card in cards(plan, tmp_path)
     ]
     assert answer_lines(elsewhere)[-1] == "  Claims: 1 refuted; 2 more are about another budget"
+
+
+def test_where_a_difference_leaves_out_zero_and_is_not_shown_it_is_said_why(tmp_path: Path) -> None:
+    plan = make_plan(small_study(("A", "B")), DATA_FINGERPRINT)
+    ledger = fill(plan, tmp_path)
+    late = plan.model_copy(update={"looks": ((1, 1),) * 59 + ((3, 3),)})
+    for at, ends in ((plan, "“A” is better than “B”, by "), (late, "but look number 60 at the data asks")):
+        (result,) = study_results([at], make_tables([at], ledger))
+        assert ends in plain_answer(result)
 
 
 def test_a_study_without_claims_has_no_line_of_verdicts(tmp_path: Path) -> None:

@@ -82,6 +82,9 @@ def test_further_seeds_go_only_to_what_is_open_as_far_as_the_budget_goes(
     verdicts = {row["claim"]: row for row in read_verdicts(results)}
     assert (verdicts["far"]["verdict"], verdicts["near"]["verdict"]) == ("reproduced", "inconclusive")
     assert {row["num_looks"] for row in verdicts.values()} == {num_looks}
+    page = (results.root / "rates-quick-digits.html").read_text()
+    assert ("3 arms of 3 seeds" if seeds == 3 else f"3 arms of 3 to {seeds} seeds") in page
+    assert f'"seeds":{json.dumps([*range(seeds)], separators=(",", ":"))}' in page, "what the page filters by"
 
 
 def test_the_trials_behind_a_verdict_and_the_claims_as_they_were_are_on_record(tmp_path: Path) -> None:

@@ -23,13 +23,13 @@ class Source:
 
     Attributes:
         about: What it is, for a page.
-        needs_folder: Whether it lies only where the user says, with `--data-dir`.
         find: Its reader, from the folder that the user names (None without one) and whether it may be downloaded.
+        is_embedded: Whether it comes with a package, and is in no folder that could be named.
     """
 
     about: str
     find: Callable[[Path | None, bool], Reader]
-    needs_folder: bool = False
+    is_embedded: bool = False
 
 
 def given_folder(name: str, data_dir: Path | None) -> Path:
@@ -88,6 +88,7 @@ SOURCES: dict[DatasetName, Source] = {
         "scikit-learn's handwritten digits, enlarged to 32×32: a stand-in that runs offline and says "  # noqa: RUF001
         "nothing about CIFAR-10",
         find=lambda data_dir, download: DigitsReader(),
+        is_embedded=True,
     ),
     "cifar10": Source(
         "CIFAR-10: 60,000 colour photographs of 32×32 pixels in 10 classes",  # noqa: RUF001
@@ -100,7 +101,6 @@ SOURCES: dict[DatasetName, Source] = {
     "folder": Source(
         "the images of a folder of one's own, a folder a class",
         find=lambda data_dir, download: FolderReader(given_folder("folder", data_dir)),
-        needs_folder=True,
     ),
 }
 """Every data set, by its name in `DataConfig`."""

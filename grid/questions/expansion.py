@@ -37,6 +37,7 @@ def make_study(
     dataset_label: str,
     precision: str,
     num_seeds: int | None = None,
+    first_seed: int = 0,
     overrides: Overrides | None = None,
     winners: Winners | None = None,
 ) -> Study:
@@ -52,6 +53,7 @@ def make_study(
         dataset_label: What it is called in file names.
         precision: The number format that suits the machine, where nothing else names one.
         num_seeds: Number of seeds, instead of the profile's.
+        first_seed: The first of them; the others follow it.
         overrides: Fields that the user set for this run.
         winners: What other questions found, if this one builds on them.
 
@@ -81,7 +83,7 @@ def make_study(
         dataset=dataset_label,
         axes=axes,
         arms=arms,
-        seeds=tuple(range(num_seeds)),
+        seeds=tuple(range(first_seed, first_seed + num_seeds)),
         overrides=dict(overrides),
         claims=tuple(spec.claims),
         answers=tuple(spec.answers),

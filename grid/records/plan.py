@@ -124,13 +124,14 @@ class StudyPlan(Frozen):
         return self.model_copy(update={"shown": kept})
 
     def with_seeds(self, num_seeds: Sequence[int]) -> "StudyPlan":
-        """The plan with further trials at full budget, so that each arm has seeds 0 to its number."""
+        """The plan with further trials at full budget, so that each arm has its number of seeds, from the first on."""
+        first = self.study.seeds[0]
         planned = {(trial.arm, trial.seed) for trial in self.trials if trial.stage == "full"}
         added = [
             planned_trial(self.study, self.data_fingerprint, arm, seed)
-            for seed in range(max(num_seeds, default=0))
+            for seed in range(first, first + max(num_seeds, default=0))
             for arm, number in enumerate(num_seeds)
-            if seed < number and (arm, seed) not in planned
+            if seed < first + number and (arm, seed) not in planned
         ]
         return self.model_copy(update={"trials": (*self.trials, *added)})
 

@@ -82,18 +82,19 @@ def trials_script(result: StudyResult) -> str:
 def again(study: Study) -> str:
     """What trains a trial again, elsewhere: a question of one arm, and the command that asks it.
 
-    The page puts the arm's settings for `SETTINGS`, and for `SEEDS` their number: they go from 0 on.
+    The page puts the arm's settings for `SETTINGS`, and the trial's seed for `SEED`. Other data, such as a copy
+    of a data set in another image format, shows in the trial's fingerprint.
     """
     name = study.arms[0].config.data.name
     options = [f"--profile {study.profile}", f"--dataset {name}"]
-    options += ["--data-dir FOLDER"] * SOURCES[name].needs_folder
+    options += ["--data-dir FOLDER"] * (not SOURCES[name].is_embedded)
     options += [f"--vary {what}" for what in study.vary]
     return f"""cat > again.yaml <<'END'
 title: An arm of {study.question} again
 about: Every setting as it was trained.
 cells: [{{set: {{SETTINGS}}}}]
 END
-cifar-grid run again.yaml {" ".join(options)} --seeds SEEDS --results again"""
+cifar-grid run again.yaml {" ".join(options)} --first-seed SEED --seeds 1 --results again"""
 
 
 def _curves(rows: pd.DataFrame) -> list[list[float | None]]:

@@ -77,6 +77,7 @@ class Request(DataRequest):
 
     Attributes:
         seeds: Seeds an arm; the profile's if not given.
+        first_seed: The first of them; where an earlier run had other seeds, all are fresh: a replication.
         settings: FIELD=VALUE for every arm, such as epochs=10; may be repeated.
         precision: Number format; auto takes bf16 where the hardware has it.
         vary: What the seed draws too; split: which images are trained on and which are for validation.
@@ -85,6 +86,7 @@ class Request(DataRequest):
     """
 
     seeds: int | None = Field(default=None, ge=1, le=1000)
+    first_seed: int = Field(default=0, ge=0, lt=2**31)
     settings: Annotated[tuple[str, ...], Parameter(name="--set", metavar="FIELD=VALUE", show_default=False)] = ()
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     vary: Literal["split"] | None = None
@@ -138,6 +140,7 @@ class Request(DataRequest):
                 dataset_label=self.dataset_label(),
                 precision=precision,
                 num_seeds=self.seeds,
+                first_seed=self.first_seed,
                 overrides=overrides,
                 winners=winners,
             )

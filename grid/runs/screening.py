@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 
 from cifar_models.config import TrainConfig
+from grid.errors import UserError
 from grid.execution.asha import AshaSchedule, choose_num_finalists, describe
 from grid.execution.schedule import Schedule
 from grid.records.ledger import Ledger
@@ -18,8 +19,11 @@ def plan_screening(plan: StudyPlan, method: PlannedMethod) -> StudyPlan:
     """The trials that screen a study's arms, with the rule in words.
 
     Raises:
-        UserError: An arm's budget is too small to compare anything before its end.
+        UserError: An arm's budget is too small to compare anything before its end;
+            or the seeds are those of screenings.
     """
+    if plan.study.seeds[-1] >= FIRST_SEED:
+        raise UserError(f"--first-seed: take one below {FIRST_SEED:,}, where the seeds of a screening begin")
     rule = describe([arm.config.epochs for arm in plan.study.arms], method.screening_seeds, num_finalists(plan, method))
     seeds = range(FIRST_SEED, FIRST_SEED + method.screening_seeds)
     return StudyPlan(

@@ -61,6 +61,7 @@ def folder_of(tmp_path: Path, kind: str) -> Path:
         (["q3", "--until-decided", "--max-trials", "3", "--scheduler", "asha"], "leave out --scheduler asha"),
         (["q3", "--resources", "resnet50=lots"], "'resnet50=lots' is not ARCHITECTURE=CPUS,GPUS"),
         (["q3", "--scheduler", "asha", "--set", "epochs=1"], "an arm trains for only 1 epoch"),
+        (["q3", "--scheduler", "asha", "--first-seed", "999999"], "--first-seed: take one below 1,000,000"),
     ],
 )
 def test_a_mistake_is_one_clear_line_and_exit_code_2(tmp_path: Path, arguments: list[str], expected: str) -> None:

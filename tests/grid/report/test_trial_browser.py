@@ -39,10 +39,10 @@ def test_a_click_on_a_point_opens_its_trial_which_says_how_to_train_it_again(
     command = dialog.locator("pre").inner_text()
     question, run = command.removeprefix("cat > again.yaml <<'END'\n").split("\nEND\n")
     (tmp_path / "again.yaml").write_text(question)
-    assert run == "cifar-grid run again.yaml --profile quick --dataset digits --seeds 3 --results again"
-    again = Request(seeds=3).of([str(tmp_path / "again.yaml")], Resources())
+    assert run == "cifar-grid run again.yaml --profile quick --dataset digits --first-seed 2 --seeds 1 --results again"
+    again = Request(first_seed=2, seeds=1).of([str(tmp_path / "again.yaml")], Resources())
     (study,) = again.studies(again.sourced())
-    assert config_of(study, 0, 2) == plan.config(trial)
+    assert config_of(study, 0, *study.seeds) == plan.config(trial)
 
     page.keyboard.press("Escape")
     page.wait_for_function("!location.hash.includes('trial=')")

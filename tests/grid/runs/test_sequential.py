@@ -4,9 +4,11 @@ from pathlib import Path
 
 from grid.analysis.study_result import study_results
 from grid.questions.claims import Claim
+from grid.records.plan import make_plan
 from grid.runs.sequential import next_num_seeds, open_questions, seeds_of_next_look
 from grid.tables.tables import make_tables
 from tests.grid.analysis.known_truth import fill, known_plan
+from tests.grid.constructed import DATA_FINGERPRINT, small_study
 
 
 def test_numbers_of_seeds_are_fixed_beforehand() -> None:
@@ -51,3 +53,9 @@ def test_a_plan_grows_by_the_next_seeds_and_remembers_its_looks() -> None:
     assert len(grown.trials) == len(plan.trials) + 4
     assert grown.looked_at().looks[-1] == (5, 5, 3, 3, 0)
     assert grown.looked_at().looked_at() == grown.looked_at(), "to look twice at the same trials is one look"
+
+
+def test_further_seeds_follow_the_first_one_of_the_study() -> None:
+    plan = make_plan(small_study(seeds=(7, 8)), DATA_FINGERPRINT).with_seeds((2, 4))
+    seeds = [{trial.seed for trial in plan.trials if trial.arm == arm} for arm in (0, 1)]
+    assert seeds == [{7, 8}, {7, 8, 9, 10}]

@@ -369,7 +369,7 @@ function showTrial(trial) {
   const { arm, fingerprint } = trial;
   const settings = { ...trials.shared, ...trials.arms[arm] };
   const fields = Object.entries(settings).filter(([name, value]) => name !== "data.name" && value !== "{}");
-  const command = trials.again.replace("SEEDS", trial.seed + 1).replace("SETTINGS", () => fields.map((pair) => pair.join(": ")).join(", "));
+  const command = trials.again.replace("SEED", trial.seed).replace("SETTINGS", () => fields.map((pair) => pair.join(": ")).join(", "));
   const chart = make("div", { className: "chart" });
   const isMarked = () => String(state.arms?.has(arm) ?? false);
   const marked = button("Mark this arm everywhere", () => {

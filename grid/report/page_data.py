@@ -82,8 +82,8 @@ def trials_script(result: StudyResult) -> str:
 def again(study: Study) -> str:
     """What trains a trial again, elsewhere: a question of one arm, and the command that asks it.
 
-    The page puts the arm's settings for `SETTINGS`, and the trial's seed for `SEED`. Other data, such as a copy
-    of a data set in another image format, shows in the trial's fingerprint.
+    The page puts the arm's label for `LABEL`, its settings for `SETTINGS`, and the trial's seed for `SEED`. Other data,
+    such as a copy of a data set in another image format, shows in the trial's fingerprint.
     """
     name = study.arms[0].config.data.name
     options = [f"--profile {study.profile}", f"--dataset {name}"]
@@ -92,7 +92,7 @@ def again(study: Study) -> str:
     return f"""cat > again.yaml <<'END'
 title: An arm of {study.question} again
 about: Every setting as it was trained.
-cells: [{{set: {{SETTINGS}}}}]
+cells: [{{label: LABEL, set: {{SETTINGS}}}}]
 END
 cifar-grid run again.yaml {" ".join(options)} --first-seed SEED --seeds 1 --results again"""
 

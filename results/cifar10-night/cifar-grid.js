@@ -369,7 +369,9 @@ function showTrial(trial) {
   const { arm, fingerprint } = trial;
   const settings = { ...trials.shared, ...trials.arms[arm] };
   const fields = Object.entries(settings).filter(([name, value]) => name !== "data.name" && value !== "{}");
-  const command = trials.again.replace("SEED", trial.seed).replace("SETTINGS", () => fields.map((pair) => pair.join(": ")).join(", "));
+  const label = [...study.arms[arm][0]].slice(0, 200).join(""); // a question's file may hold no longer one
+  const command = trials.again.replace("SEED", trial.seed).replace("LABEL", () => JSON.stringify(label))
+    .replace("SETTINGS", () => fields.map((pair) => pair.join(": ")).join(", "));
   const chart = make("div", { className: "chart" });
   const isMarked = () => String(state.arms?.has(arm) ?? false);
   const marked = button("Mark this arm everywhere", () => {

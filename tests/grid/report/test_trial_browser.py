@@ -43,6 +43,7 @@ def test_a_click_on_a_point_opens_its_trial_which_says_how_to_train_it_again(
     again = Request(first_seed=2, seeds=1).of([str(tmp_path / "again.yaml")], Resources())
     (study,) = again.studies(again.sourced())
     assert config_of(study, 0, *study.seeds) == plan.config(trial)
+    assert study.arms[0].label == plan.study.arms[arm].label
 
     page.keyboard.press("Escape")
     page.wait_for_function("!location.hash.includes('trial=')")

@@ -370,8 +370,8 @@ function showTrial(trial) {
   const settings = { ...trials.shared, ...trials.arms[arm] };
   const fields = Object.entries(settings).filter(([name, value]) => name !== "data.name" && value !== "{}");
   const label = [...study.arms[arm][0]].slice(0, 200).join(""); // a question's file may hold no longer one
-  const command = trials.again.replace("SEED", trial.seed).replace("LABEL", () => JSON.stringify(label))
-    .replace("SETTINGS", () => fields.map((pair) => pair.join(": ")).join(", "));
+  const command = trials.again.replace("SEED", trial.seed)
+    .replace("SETTINGS", () => fields.map((pair) => pair.join(": ")).join(", ")).replace("LABEL", () => JSON.stringify(label));
   const chart = make("div", { className: "chart" });
   const isMarked = () => String(state.arms?.has(arm) ?? false);
   const marked = button("Mark this arm everywhere", () => {

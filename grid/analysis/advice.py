@@ -16,7 +16,6 @@ Medicine 5; O'Hagan, Stevens and Campbell 2005, Assurance in clinical trial desi
 """
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,21 +56,34 @@ class Advice:
     train_s: tuple[float, float]
 
 
-def advise(evidence: Evidence, hypothesis: Hypothesis, finding: Finding, arms: Collection[int]) -> Advice | None:
-    """What would decide a hypothesis about some arms; None if it is decided, or that can't be known yet."""
-    low, high = (seeds_needed(evidence, hypothesis, finding, chance, DOUBT) for chance in CHANCES)
+@dataclass(frozen=True)
+class Way:
+    """What would settle something open, in one of the ways in which it can be settled.
+
+    Attributes:
+        seeds: Seeds of an arm.
+        arms: The arms that lack some of them: those of comparisons that are not clear yet.
+    """
+
+    seeds: int
+    arms: frozenset[int]
+
+
+def advise(evidence: Evidence, hypothesis: Hypothesis, finding: Finding) -> Advice | None:
+    """What would decide a hypothesis; None if it is decided, or that can't be known yet."""
+    low, high = (cheapest_way(evidence, hypothesis, finding, chance, DOUBT) for chance in CHANCES)
     if low is None or high is None:
         return None
-    ends = tuple({arm: max(seeds - len(evidence.seeds(arm)), 0) for arm in arms} for seeds in (low, high))
-    fewest, most = (sum(added.values()) for added in ends)
-    shortest, longest = (sum(n * evidence.train_s(arm) for arm, n in added.items()) for added in ends)
-    return Advice((low, high), (fewest, most), (shortest, longest))
+    ends = tuple({arm: max(way.seeds - len(evidence.seeds(arm)), 0) for arm in way.arms} for way in (low, high))
+    fewest, most = sorted(sum(added.values()) for added in ends)
+    shortest, longest = sorted(sum(n * evidence.train_s(arm) for arm, n in added.items()) for added in ends)
+    return Advice((low.seeds, high.seeds), (fewest, most), (shortest, longest))
 
 
-def seeds_needed(
+def cheapest_way(
     evidence: Evidence, hypothesis: Hypothesis, finding: Finding, chance: float = CHANCES[0], doubt: float = 1.0
-) -> int | None:
-    """Seeds that would settle what is open, in whatever way; None if nothing is, or no number is known.
+) -> Way | None:
+    """The way to settle what is open that takes the fewest seeds; None if nothing is open, or no number is known.
 
     Args:
         evidence: The trials.
@@ -81,8 +93,8 @@ def seeds_needed(
         doubt: No number is known while the p-value of what would be shown, for it alone, is above this.
     """
     cases = (hypothesis.supports, hypothesis.contradicts, hypothesis.equal) if finding.is_open else ()
-    needed = (_seeds_of_case(evidence, case, finding.alpha, chance, doubt) for case in cases)
-    return min((number for number in needed if number is not None), default=None)
+    ways = (way for case in cases for way in _ways(evidence, case, finding.alpha, chance, doubt))
+    return min(ways, key=lambda way: way.seeds, default=None)
 
 
 def seeds_to_find(effect: Effect, alpha: float, low: float, high: float, chance: float) -> int | None:
@@ -116,11 +128,18 @@ def seeds_to_find(effect: Effect, alpha: float, low: float, high: float, chance:
     return int(seeds[np.argmax(enough), 0]) if enough.any() else None
 
 
-def _seeds_of_case(evidence: Evidence, case: Case, alpha: float, chance: float, doubt: float) -> int | None:
-    """Seeds at which a case would be shown: all demands of one of its groups; None if no number is known."""
+def _ways(evidence: Evidence, case: Case, alpha: float, chance: float, doubt: float) -> list[Way]:
+    """How a case would be shown: all demands of one of its groups; without those groups of which no number is known."""
     left = alpha / max(len(case.groups), 1) / case.choices
-    groups = [[_seeds(evidence, demand, left, chance, doubt) for demand in group] for group in case.groups if group]
-    return min((max(n for n in group if n) for group in groups if None not in group), default=None)
+    ways = []
+    for group in filter(None, case.groups):
+        needed = [(demand.subject, _seeds(evidence, demand, left, chance, doubt)) for demand in group]
+        known = [(subject, number) for subject, number in needed if number is not None]
+        if len(known) == len(group):
+            lacking = [subject for subject, number in known if number > len(evidence.seeds(*subject.arms))]
+            arms = frozenset(arm for subject in lacking or [subject for subject, _ in known] for arm in subject.arms)
+            ways.append(Way(max(number for _, number in known), arms))
+    return ways
 
 
 def _seeds(evidence: Evidence, demand: Demand, alpha: float, chance: float, doubt: float) -> int | None:

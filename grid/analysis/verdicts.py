@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
 
-from grid.analysis.advice import Advice, advise, seeds_needed
+from grid.analysis.advice import Advice, Way, advise, cheapest_way
 from grid.analysis.cases import Demand, Hypothesis, pair, pair_hypothesis
 from grid.analysis.estimates import Estimate, estimate, p_values
 from grid.analysis.evidence import Evidence
@@ -47,8 +47,8 @@ class ClaimVerdict:
         deciding: The estimate that it hangs on; None if there is none.
         p: Corrected p-value; NaN if it was not tested.
         why_not: Why it could not be judged, as a clause; None if it could.
-        seeds_needed: Seeds at which an inconclusive one is decided as likely as not, by which seeds are
-            given to what is cheapest; None if it is decided or none would.
+        way: Seeds, and of which arms, that decide an inconclusive one as likely as not, by which seeds are given to
+            what is cheapest; None if it is decided or none would.
         advice: What would decide it for those who ask; None if it is decided or that can't be known yet.
         fingerprints: The trials that it rests on.
         arms: Their arms.
@@ -60,7 +60,7 @@ class ClaimVerdict:
     deciding: Estimate | None = None
     p: float = math.nan
     why_not: str | None = None
-    seeds_needed: int | None = None
+    way: Way | None = None
     advice: Advice | None = None
     fingerprints: tuple[str, ...] = ()
     arms: frozenset[int] = frozenset()
@@ -111,11 +111,11 @@ class Judgement:
         oriented = found if first < second else dataclasses.replace(found, direction=-found.direction)
         return Comparison(estimate(self.evidence, pair(first, second)), oriented)
 
-    def seeds_needed(self, first: int, second: int) -> int | None:
-        """Seeds at which two arms are told apart as likely as not; None if they are, or none would."""
+    def way(self, first: int, second: int) -> Way | None:
+        """What tells two arms apart as likely as not; None if they are told apart, or nothing would."""
         found = self.pairs.get((min(first, second), max(first, second)))
         hypothesis = pair_hypothesis(pair(first, second))
-        return None if found is None else seeds_needed(self.evidence, hypothesis, found)
+        return None if found is None else cheapest_way(self.evidence, hypothesis, found)
 
     def is_better(self, first: int, second: int) -> bool:
         """Whether `first` was found better than `second` on test."""
@@ -222,17 +222,16 @@ def _verdict(claim: Claim, hypothesis: Hypothesis, finding: Finding, evidence: E
         deciding = max(demands, key=lambda demand: (math.isnan(met[demand]), met[demand]))
     seen = estimate(evidence, deciding.subject)
     trials = [f for demand in demands for f in evidence.fingerprints(*demand.subject.arms)]
-    arms = frozenset(arm for demand in demands for arm in demand.subject.arms)
     return ClaimVerdict(
         claim=claim,
         verdict=verdict,
         deciding=seen,
         p=finding.p_equal if verdict == "practically equal" else finding.p,
         why_not=seen.why_not,
-        seeds_needed=seeds_needed(evidence, hypothesis, finding),
-        advice=advise(evidence, hypothesis, finding, arms),
+        way=cheapest_way(evidence, hypothesis, finding),
+        advice=advise(evidence, hypothesis, finding),
         fingerprints=tuple(dict.fromkeys(trials)),
-        arms=arms,
+        arms=frozenset(arm for demand in demands for arm in demand.subject.arms),
         equal=finding.equal,
     )
 

@@ -23,17 +23,18 @@ def next_num_seeds(num_seeds: int) -> int:
 
 
 def open_questions(conclusion: "Conclusion") -> list[frozenset[int]]:
-    """The arms that more seeds could still decide something about, the cheapest first.
+    """The arms whose seeds could still decide something, an entry for each that is open, the cheapest first.
 
-    That is what is claimed; or, if nothing is, the best arm and the others that may be the best.
+    That is what is claimed; or, if nothing is, the best arm and the others that may be the best. Of a claim on many
+    arms, those that are clear already need no seeds, and what would refute it may hang on other arms than what would
+    show it. That which arms get seeds depends on what was seen costs nothing: at each look, what is compared has the
+    number of seeds of this look or of an earlier one, which had a higher level.
     """
     judgement, best = conclusion.judgement, conclusion.best
-    found = [(verdict.seeds_needed, verdict.arms) for verdict in judgement.verdicts if verdict.is_open]
+    ways = [verdict.way for verdict in judgement.verdicts if verdict.is_open]
     if not judgement.evidence.study.claims and best is not None:
-        others = [arm for arm in conclusion.winners if arm != best]
-        found = [(judgement.seeds_needed(best, arm), frozenset((best, arm))) for arm in others]
-    decidable = [(needed, sorted(arms)) for needed, arms in found if needed is not None]
-    return [frozenset(arms) for _, arms in sorted(decidable)]
+        ways = [judgement.way(best, arm) for arm in conclusion.winners if arm != best]
+    return [way.arms for way in sorted(filter(None, ways), key=lambda way: (way.seeds, sorted(way.arms)))]
 
 
 def seeds_of_next_look(plan: StudyPlan, wanted: Sequence[frozenset[int]], budget: int) -> tuple[int, ...] | None:

@@ -73,7 +73,7 @@ def test_each_claim_about_a_known_truth_gets_the_verdict_that_is_true(
         "a-at-most-80": "refuted",
     }
     assert verdicts["c-over-b"].equal
-    assert verdicts["c-over-b"].seeds_needed is None, "it is settled that they are equal"
+    assert verdicts["c-over-b"].way is None, "it is settled that they are equal"
     assert "“E” was stopped early" in str(verdicts["a-best"].why_not), "what was stopped might have been better"
     assert verdicts["a-over-d"].why_not == "“D” diverged on 4 of 8 seeds"
     assert verdicts["a-over-e"].why_not == "“E” was stopped early by the scheduler"
@@ -131,7 +131,7 @@ def test_one_seed_gives_no_verdict_and_the_reason() -> None:
     assert "no verdict: there is one seed only" in conclusion.sentence
     assert conclusion.winners == ()
     (verdict,) = conclusion.judgement.verdicts
-    assert (verdict.verdict, verdict.seeds_needed) == ("inconclusive", None)
+    assert (verdict.verdict, verdict.way) == ("inconclusive", None)
     assert "one seed only" in str(verdict.why_not)
 
 
@@ -183,4 +183,4 @@ def test_a_difference_of_noise_is_not_a_finding_and_says_how_many_seeds_would_de
     assert "“a” is not yet shown to be worse" in conclusion.sentence
     (verdict,) = conclusion.judgement.verdicts
     assert verdict.verdict == "inconclusive"
-    assert verdict.seeds_needed is not None and verdict.seeds_needed > 3
+    assert verdict.way is not None and verdict.way.seeds > 3

@@ -44,10 +44,10 @@ def accuracy(config: TrainConfig) -> float:
     return MEAN[lr] + SWING[lr] * (-1 if config.seed % 2 else 1)
 
 
-def run_session(folder: Path, budget: int) -> tuple[ResultsFolder, str, dict[float, int]]:
-    """Runs the question; returns its folder, what it said, and the number of seeds by learning rate."""
+def run_session(folder: Path, budget: int, question: str = QUESTION) -> tuple[ResultsFolder, str, dict[float, int]]:
+    """Runs a question; returns its folder, what it said, and the number of seeds by learning rate."""
     path = folder / "rates.yaml"
-    path.write_text(QUESTION)
+    path.write_text(question)
     results, said = ResultsFolder(folder / "results"), io.StringIO()
     request = Request(seeds=3, precision="fp32").of((str(path),), Resources(gpus=0))
     method = Method(until_decided=True, max_trials=budget)
@@ -104,3 +104,40 @@ def test_where_all_is_decided_at_once_nothing_is_added(tmp_path: Path, monkeypat
     _, said, num_seeds = run_session(tmp_path, budget=100)
     assert set(num_seeds.values()) == {3}
     assert "look 1 at 3 seeds: nothing more to decide" in said and "look 2 " not in said
+
+
+def test_of_a_claim_on_many_arms_those_that_are_clear_get_no_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SWING, FAR, SWING[LOW])  # always as far below it
+    head, _, _ = QUESTION.partition("claims:")
+    claim = "{name: best, says: x, source: x, best: {axis: optimizer.lr, value: 0.01}}"
+    _, said, num_seeds = run_session(tmp_path, 4, f"{head}claims:\n  - {claim}\n")
+    assert "look 1 at 3 seeds: 1 question open, 4 trials added" in said
+    assert num_seeds == {FAR: 3, LOW: 5, HIGH: 5}
+
+
+def test_what_would_refute_a_claim_gets_seeds_and_what_only_it_would_need_gets_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That no SGD is as good as the best Adam hangs on all SGD, and on no other Adam."""
+    mean = {
+        ("sgd", LOW): (0.74, -0.04),
+        ("sgd", HIGH): (0.6, 0.2),
+        ("adam", LOW): (0.83, 0.04),
+        ("adam", FAR): (0.1, 0),
+    }
+
+    def by_optimizer(config: TrainConfig) -> float:
+        level, swing = mean[config.optimizer.name, config.optimizer.lr]
+        return level + swing * (-1 if config.seed % 2 else 1)
+
+    make_up_results(monkeypatch, by_optimizer)
+    cells = "".join(f"  - set: {{optimizer.name: {name}, optimizer.lr: {lr}}}\n" for name, lr in mean)
+    claim = "{name: x, says: x, source: x, better: {arm: {optimizer.name: sgd}, than: {optimizer.name: adam}}}"
+    question = f"title: x\nabout: x\nbase: {{epochs: 2}}\ncells:\n{cells}claims:\n  - {claim}\n"
+    results, said, _ = run_session(tmp_path, 6, question)
+    assert "look 1 at 3 seeds: 1 question open, 6 trials added" in said
+    records = results.ledger.read(results.ledger.fingerprints()).values()
+    num_seeds = Counter((record.config.optimizer.name, record.config.optimizer.lr) for record in records)
+    assert num_seeds == {("sgd", LOW): 5, ("sgd", HIGH): 5, ("adam", LOW): 5, ("adam", FAR): 3}

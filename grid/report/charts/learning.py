@@ -12,10 +12,21 @@ from scipy.optimize import isotonic_regression
 from grid.analysis.summaries import curves, shown_trials
 from grid.formats import cut, plural, status_words
 from grid.questions.measures import MEASURES
-from grid.questions.study import Study
+from grid.questions.study import Study, arms_of
 from grid.report.charts.grouping import Grouping, group_arms
 from grid.report.charts.panels import HEIGHT_ALONE, LEGEND_NAME, MAX_NAME, NARROW, WIDE, Axes, axes_of, panel_layout
-from grid.report.charts.style import FAILURE, NAME, Figure, Trace, arm_uid, make_figure, plain, scatter, translucent
+from grid.report.charts.style import (
+    FAILURE,
+    NAME,
+    NEUTRAL,
+    Figure,
+    Trace,
+    arm_uid,
+    make_figure,
+    plain,
+    scatter,
+    translucent,
+)
 
 Measure = Literal["acc", "loss"]
 MAX_MARKED_EPOCHS = 15
@@ -34,7 +45,7 @@ def learning_curves(
     """Draws the curves of all arms; None if no trial has one.
 
     Validation has markers, and a band from the lowest to the highest seed; train is thin and pale. A cross is where a
-    trial ended without finishing.
+    trial ended without finishing. A dotted line is what a claim says that an arm has after its last epoch.
     """
     points = curves(trials, epochs, study)
     if points.empty:
@@ -45,6 +56,7 @@ def learning_curves(
     for arm, curve in points.groupby("arm"):
         traces += _arm_traces(int(str(arm)), curve, study, int(planned[arm]), grouping, measure)
     traces += _end_traces(early_ends(trials, epochs, study), study, grouping, measure)
+    traces += _claimed_traces(points, study, grouping, measure)
     notes = curveless(points, trials, study, grouping)
     axes = _axes(points, measure)
     if named := 1 < len(grouping.series) <= MAX_NAMED and len(grouping.panels) == 1:
@@ -190,6 +202,39 @@ def _name_traces(points: pd.DataFrame, grouping: Grouping, measure: Measure, axe
             last["arm"], last["epoch"], ends, names, beside_each_other(ends.to_list(), gap), strict=True
         )
     ]
+
+
+def _claimed_traces(points: pd.DataFrame, study: Study, grouping: Grouping, measure: Measure) -> list[Trace]:
+    """A line at each published number of this budget and data set, in the panel of its arm.
+
+    They stand there, too, where a field was set by hand, so that nothing is judged by them.
+    """
+    first, last = int(points["epoch"].min()), int(points["epoch"].max())
+    traces = []
+    for claim in study.claims:
+        level, at = claim.level, claim.only_at
+        if level is None or level.about is None or at is None or not level.measure.endswith(measure):
+            continue
+        if (at.profile, at.dataset) != (study.profile, study.dataset):
+            continue
+        number = f"{100 * level.about:g} %" if measure == "acc" else f"{level.about:g}"
+        traces += [
+            scatter(
+                x=[first, last],
+                y=[level.about, level.about],
+                mode="lines+text",
+                text=[f"claimed on {level.measure.split('_')[0]}: {number}", ""],
+                textposition="top right",
+                textfont={"size": 12},
+                line={"color": NEUTRAL, "width": 1.5, "dash": "dot"},
+                hovertext="<br>".join([plain(claim.says, 50), plain(claim.source, 50)]),
+                hoverinfo="text",
+                showlegend=False,
+                **axes_of(panel),
+            )
+            for panel in sorted({grouping.places[arm][0] for arm in arms_of(study, level)})
+        ]
+    return traces
 
 
 def _end_traces(ends: pd.DataFrame, study: Study, grouping: Grouping, measure: Measure) -> list[Trace]:

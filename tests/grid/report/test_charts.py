@@ -3,12 +3,13 @@
 import itertools
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pytest
 
 from grid.analysis.summaries import arm_summaries, curves
+from grid.questions.claims import Claim
 from grid.questions.study import Axis, Study
 from grid.records.files import Folder
 from grid.records.ledger import Ledger
@@ -123,6 +124,24 @@ def test_a_trial_that_broke_off_is_marked_where_it_did() -> None:
     (cross,) = (trace for trace in figure.data if trace.marker.symbol == "x")
     assert (list(cross.x), list(cross.y)) == ([2], [0.2])
     assert "seed 2: diverged in epoch 2<br>diverged on purpose" in cross.hovertext[0]
+
+
+def test_a_published_number_is_a_line_at_its_height_only_at_its_budget_and_data_set() -> None:
+    level = {"arm": "A", "about": 0.8003, "within": 0.01, "measure": "test_acc"}
+    at = {"profile": "paper", "dataset": "cifar10"}
+    claim = Claim(name="x", says="It has 80.03 %.", source="<A> report", only_at=at, level=level)
+    study = small_study(("A", "B")).model_copy(update={"claims": (claim,), **at})
+
+    def curves_of(study: Study, measure: Literal["acc", "loss"] = "acc") -> Any:
+        trials = trials_frame(study, {0: [0.6, 0.62, 0.61], 1: [0.5, 0.52, 0.51]})
+        return drawn(learning_curves(trials, epochs_frame(trials), study, measure))
+
+    (line,) = (trace for trace in curves_of(study).data if trace.line.dash == "dot")
+    assert line.text[0] == "claimed on test: 80.03 %" and set(line.y) == {0.8003}
+    assert line.hovertext == "It has 80.03 %.<br>&lt;A&gt; report"
+    for update in ({"profile": "quick"}, {"dataset": "digits"}):
+        assert "claimed" not in "".join(texts_of(curves_of(study.model_copy(update=update))))
+    assert "claimed" not in "".join(texts_of(curves_of(study, "loss")))
 
 
 def test_an_arm_that_diverged_at_once_is_named_in_its_panel(q2: Any) -> None:

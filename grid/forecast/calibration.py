@@ -124,7 +124,7 @@ def time_workload(workload: TrainConfig, device: torch.device, budget_s: float, 
     Args:
         workload: What to time; its network starts from random weights, so that nothing is downloaded.
         device: Where.
-        budget_s: Seconds of own time after which nothing is timed again.
+        budget_s: Seconds of own time after which nothing is timed again. Everything is twice, and counts from then on.
         step_s: The longest step to take, likewise; one of a few images always is taken.
     """
     deadline = _own_time(device) + budget_s
@@ -152,15 +152,14 @@ def time_workload(workload: TrainConfig, device: torch.device, budget_s: float, 
     affordable = min(few * step_s / first.low, workload.batch_size)
     many = max(size for size in (few, MORE, workload.batch_size) if size <= max(few, affordable))
     rounds: list[tuple[Range, Range]] = []
-    while not rounds or _own_time(device) < deadline:
+    while len(rounds) < 2 or _own_time(device) < deadline:  # the first step of a size is slower
         few_s = step(few) if rounds else first
         many_s = step(many) if many > few else few_s
         low, high = (
             seconds_an_image(workload.batch_size, (few, a), (many, b)) for a, b in zip(few_s, many_s, strict=True)
         )
         rounds.append((Range(low, max(low, high)), evaluation(many).scaled(1 / many)))
-    later = rounds[1:] or rounds  # the first of its size is slower, too
-    return Speed(train_s=mean_of([train for train, _ in later]), eval_s=mean_of([val for _, val in later]))
+    return Speed(train_s=mean_of([train for train, _ in rounds[1:]]), eval_s=mean_of([val for _, val in rounds[1:]]))
 
 
 def mean_of(timings: Sequence[Range]) -> Range:

@@ -11,7 +11,7 @@ from cifar_models.config import TrainConfig
 from cifar_models.data import split
 from cifar_models.device import prepare_process
 from cifar_models.optimizers import RULES
-from cifar_models.train import start, train
+from cifar_models.train import start, train, train_epoch
 from grid.forecast import calibration
 from grid.forecast.calibration import TIMING, calibrate, mean_of, measure_sizes, seconds_an_image, time_workload
 from grid.forecast.estimate import checkpoint_bytes
@@ -78,6 +78,20 @@ def test_the_fast_end_foretells_an_epoch_that_has_the_processor_to_itself() -> N
     next(epochs)
     took_s = time.thread_time() - started  # of the processor, whose caches others may use, too
     assert 0.25 < foretold_s / took_s < 4
+
+
+def test_the_first_step_of_a_size_is_slower_and_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = set[int]()
+
+    def slow_at_first(config: TrainConfig, *rest: Any, **more: Any) -> Any:
+        until = time.thread_time() + (0.4 if config.batch_size not in sizes else 0)
+        sizes.add(config.batch_size)
+        while time.thread_time() < until:
+            pass
+        return train_epoch(config, *rest, **more)
+
+    monkeypatch.setattr(calibration, "train_epoch", slow_at_first)
+    assert time_workload(SMALL, CPU, budget_s=0, step_s=1).train_s.low * SMALL.batch_size < 0.2
 
 
 @without_gpu

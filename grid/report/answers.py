@@ -29,9 +29,18 @@ def plain_answer(result: StudyResult) -> str:
     statuses = result.trials["status"]
     ended = int((~statuses.isin(RETRIED)).sum())
     sentence = _sentence(result)
+    if result.conclusion.best is not None and (num_left_out := _num_left_out(result)):
+        sentence = f"{sentence.removesuffix('.')}; {plural(num_left_out, 'other')} can't be compared."
     if result.conclusion.best is None or ended == len(statuses):
         return unbroken(sentence[:1].upper() + sentence[1:])
     return unbroken(f"So far ({ended:,} of {plural(len(statuses), 'trial')}): {sentence}")
+
+
+def _num_left_out(result: StudyResult) -> int:
+    """Arms that were trained, or should have been, and have nothing to compare; not those that a screening ended."""
+    statuses = result.trials.groupby("arm")["status"].agg(set)
+    arms = enumerate(result.conclusion.judgement.evidence.arms)
+    return sum(bool(of.why_not) and not statuses.get(arm, set()) <= {"stopped", *RETRIED} for arm, of in arms)
 
 
 def _sentence(result: StudyResult) -> str:

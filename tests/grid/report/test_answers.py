@@ -26,10 +26,10 @@ def test_each_study_ends_with_its_question_its_answer_and_its_verdicts(tmp_path:
         for name, (arm, than) in pairs.items()
     ]
     plan = known_plan(claims=claims)
-    blank, asked, answer, verdicts = answer_lines(cards(plan, tmp_path))
+    blank, asked, answer, verdicts = answer_lines(cards(plan, tmp_path), 120)
     assert blank == ""
     assert asked == f"{plan.study.title} ({plan.study.name})"
-    assert answer == "  “A” is the best of 3, 2.0 points (1.8 to 2.2) above “C”, the next."
+    assert answer == "  “A” is the best of 3, 2.0 points (1.8 to 2.2) above “C”, the next; 1 other can't be compared."
     assert verdicts == "  Claims: 1 reproduced, 1 refuted"
     assert max(map(len, answer_lines(cards(plan, tmp_path), 40)[2:])) <= 40
     elsewhere = [
@@ -49,4 +49,4 @@ def test_where_a_difference_leaves_out_zero_and_is_not_shown_it_is_said_why(tmp_
 
 def test_a_study_without_claims_has_no_line_of_verdicts(tmp_path: Path) -> None:
     plan = known_plan()
-    assert len(answer_lines(cards(plan, tmp_path))) == 3
+    assert len(answer_lines(cards(plan, tmp_path), 120)) == 3

@@ -145,9 +145,16 @@ def _locate(
         problem = reach(file, path)
         if problem:
             raise WeightsError(
-                f"no ImageNet weights for {architecture}: {into_weights_dir} or into {usual}, or go online ({problem})"
+                f"no ImageNet weights for {architecture}: {into_weights_dir} or into {_for_all(usual)}, "
+                f"or go online ({problem})"
             )
     return path
+
+
+def _for_all(folder: Path) -> str:
+    """A folder as it may stand in a record, which is published with its results: without whose home it was in."""
+    home = Path.home()
+    return str(Path("~") / folder.relative_to(home)) if folder.is_relative_to(home) else str(folder)
 
 
 def _usual_place(file: WeightsFile) -> Path | None:

@@ -12,8 +12,8 @@ import torch
 from cifar_models import weights
 from cifar_models.config import PublishedConfig
 from cifar_models.models import build_model
-from cifar_models.weights import WeightsError
-from tests.cifar_models.made_weights import find, go_offline, one_line, publish, publish_at
+from cifar_models.weights import WeightsError, why_missing
+from tests.cifar_models.made_weights import file_of, find, go_offline, one_line, publish, publish_at
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
@@ -24,6 +24,13 @@ class QuietHandler(SimpleHTTPRequestHandler):
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return go_offline(tmp_path, monkeypatch)
+
+
+def test_why_a_file_is_missing_goes_into_records_without_whose_home_it_was(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(empty_cache.parent))
+    assert f"or into ~/{empty_cache.name}, or go online (" in str(why_missing("resnet50", file_of("resnet50"), None))
 
 
 def test_a_file_that_is_nowhere_is_named_with_where_to_put_it(empty_cache: Path) -> None:

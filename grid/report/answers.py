@@ -53,7 +53,8 @@ def _sentence(result: StudyResult) -> str:
     others = [arm for arm in contest if arm != best]
     if not others:
         right = number(100 * float(evidence.measure(best, "test_acc").mean), 0)
-        return f"only {label[best]} can be judged: it gets {right} % of the test images right."
+        alone = f"only {label[best]} can be judged: it" if len(label) > 1 else label[best]
+        return f"{alone} gets {right} % of the test images right."
     if not winners:
         return f"{label[best]} did best, but it can't be told from luck with so few seeds."
     better = next((arm for arm in (*winners, *others) if judgement.is_better(arm, best)), None)

@@ -60,7 +60,9 @@ def _claims_in_words(card: Card) -> str:
         return ""
     judged = ", ".join(f"{number} {verdict}" for verdict, number in card.verdicts)
     others = sum(number for _, number in card.claims) - sum(number for _, number in card.verdicts)
-    return f"Claims: {judged or 'none'}{f'; {others} more are about another budget' if others else ''}"
+    if not judged:
+        return f"Claims: {others} about another budget"
+    return f"Claims: {judged}{f'; {others} more are about another budget' if others else ''}"
 
 
 def study_files(study: Study) -> tuple[str, str]:

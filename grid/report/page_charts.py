@@ -14,6 +14,7 @@ from grid.report.charts.budgets import early_ranking, early_words
 from grid.report.charts.disagreement import disagreement, disagreement_words
 from grid.report.charts.forest import forest
 from grid.report.charts.importance import axis_importance
+from grid.report.charts.learning import Measure, published_levels
 from grid.report.charts.one_arm import confidence_words, confusion, reliability
 from grid.report.charts.parallel import parallel
 from grid.report.charts.response import numeric_axis
@@ -79,6 +80,11 @@ def _ok(result: StudyResult) -> str:
     return ", or over those of them that are ok, as in “2 of 3”" if some.any() else ""
 
 
+def _dotted(result: StudyResult, measure: Measure) -> str:
+    """What a dotted line among curves is, where there is one."""
+    return " Dotted: a published number of this profile." if published_levels(result.study, measure) else ""
+
+
 def _cells(measure: str) -> Callable[[StudyResult], Figure | None]:
     return lambda result: heat_map(
         result.summaries, result.study, measure, result.conclusion.best, result.conclusion.winners
@@ -114,12 +120,15 @@ CHARTS: dict[str, Row] = {
     ),
     "accuracy": Row(
         "Accuracy while training",
-        lambda _: f"{BAND} A cross: a trial broke off.",
+        lambda result: f"{BAND} A cross: a trial broke off.{_dotted(result, 'acc')}",
         lambda result: learning_curves(result.trials, result.epochs, result.study, "acc"),
     ),
     "loss": Row(
         "Loss while training",
-        lambda _: "Read in the same way. Where a loss explodes, the axis ends at twice the first epoch's median.",
+        lambda result: (
+            "Read in the same way. Where a loss explodes, the axis ends at twice the first epoch's median."
+            + _dotted(result, "loss")
+        ),
         lambda result: learning_curves(result.trials, result.epochs, result.study, "loss"),
     ),
     "sensitivity": Row(

@@ -11,6 +11,7 @@ from scipy.optimize import isotonic_regression
 
 from grid.analysis.summaries import curves, shown_trials
 from grid.formats import cut, plural, status_words
+from grid.questions.claims import Claim, LevelClaim
 from grid.questions.measures import MEASURES
 from grid.questions.study import Study, arms_of
 from grid.report.charts.grouping import Grouping, group_arms
@@ -204,6 +205,17 @@ def _name_traces(points: pd.DataFrame, grouping: Grouping, measure: Measure, axe
     ]
 
 
+def published_levels(study: Study, measure: Measure) -> list[tuple[Claim, LevelClaim, float]]:
+    """The claims that an accuracy, or a loss, is a number which was published of this profile and data set."""
+    here = (study.profile, study.dataset)
+    return [
+        (claim, level, level.about)
+        for claim in study.claims
+        if (level := claim.level) is not None and level.about is not None and level.measure.endswith(measure)
+        if (at := claim.only_at) is not None and (at.profile, at.dataset) == here
+    ]
+
+
 def _claimed_traces(points: pd.DataFrame, study: Study, grouping: Grouping, measure: Measure) -> list[Trace]:
     """A line at each published number of this budget and data set, in the panel of its arm.
 
@@ -211,17 +223,12 @@ def _claimed_traces(points: pd.DataFrame, study: Study, grouping: Grouping, meas
     """
     first, last = int(points["epoch"].min()), int(points["epoch"].max())
     traces = []
-    for claim in study.claims:
-        level, at = claim.level, claim.only_at
-        if level is None or level.about is None or at is None or not level.measure.endswith(measure):
-            continue
-        if (at.profile, at.dataset) != (study.profile, study.dataset):
-            continue
-        number = f"{100 * level.about:g} %" if measure == "acc" else f"{level.about:g}"
+    for claim, level, about in published_levels(study, measure):
+        number = f"{100 * about:g} %" if measure == "acc" else f"{about:g}"
         traces += [
             scatter(
                 x=[first, last],
-                y=[level.about, level.about],
+                y=[about, about],
                 mode="lines+text",
                 text=[f"claimed on {level.measure.split('_')[0]}: {number}", ""],
                 textposition="top right",

@@ -76,7 +76,7 @@ function apply() {
   const all = study.arms.length;
   const best = topArms() && topArms() < arms.length ? `, the best ${topArms()} in charts` : "";
   byId("filters").querySelector("summary").textContent =
-    `Filter: ${arms.length === all ? `all ${all}` : `${arms.length} of ${all}`} arms${best}${state.seeds ? ", some seeds" : ""}`;
+    `Filter: ${arms.length === all ? (all === 1 ? "1" : `all ${all}`) : `${arms.length} of ${all}`} arm${all === 1 ? "" : "s"}${best}${state.seeds ? ", some seeds" : ""}`;
   tables.forEach(filterTable);
   redraw();
 }

@@ -1,5 +1,6 @@
 """The last lines of a run: what was asked, what was found, how the claims stand."""
 
+import re
 from pathlib import Path
 
 from grid.analysis.study_result import study_results
@@ -36,6 +37,16 @@ def test_each_study_ends_with_its_question_its_answer_and_its_verdicts(tmp_path:
         card.model_copy(update={"claims": (("refuted", 1), ("not comparable", 2))}) for card in cards(plan, tmp_path)
     ]
     assert answer_lines(elsewhere)[-1] == "  Claims: 1 refuted; 2 more are about another budget"
+    nowhere = [card.model_copy(update={"claims": (("not comparable", 2),)}) for card in elsewhere]
+    assert answer_lines(nowhere)[-1] == "  Claims: 2 about another budget"
+
+
+def test_an_arm_that_is_all_there_is_is_not_called_the_only_one_that_can_be_judged(tmp_path: Path) -> None:
+    plan = make_plan(small_study(("A",)), DATA_FINGERPRINT)
+    (result,) = study_results([plan], make_tables([plan], fill(plan, tmp_path)))
+    assert re.fullmatch(
+        r"“A” gets \d\d % of the test images right\.", plain_answer(result).replace("\N{NO-BREAK SPACE}", " ")
+    )
 
 
 def test_where_a_difference_leaves_out_zero_and_is_not_shown_it_is_said_why(tmp_path: Path) -> None:

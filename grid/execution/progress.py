@@ -1,5 +1,6 @@
 """How far a run has come, for whoever watches it: a live table in a terminal, plain lines elsewhere."""
 
+import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ from rich.text import Text
 from grid.errors import one_line
 from grid.formats import duration, percent, status_words
 from grid.records.status import FAILURES
+from grid.records.trial_record import TrialRecord
 
 PLAIN_INTERVAL_S = 60.0
 """Seconds between plain lines, so that a log of a long run stays readable."""
@@ -59,6 +61,20 @@ class ArmState(NamedTuple):
     num_ok: int
 
 
+def epoch_seconds(names: Mapping[str, TrialName], records: Mapping[str, TrialRecord]) -> dict[str, float]:
+    """Seconds of an epoch of each arm that was trained before, on average.
+
+    Args:
+        names: What trials are called, by fingerprint; others count for nothing.
+        records: Those that have ended.
+    """
+    seconds: defaultdict[str, list[float]] = defaultdict(list)
+    for fingerprint, record in records.items():
+        if fingerprint in names:
+            seconds[names[fingerprint].arm] += [epoch.wall_s for epoch in record.epochs if 0 < epoch.wall_s < math.inf]
+    return {arm: fmean(epochs) for arm, epochs in seconds.items() if epochs}
+
+
 @dataclass
 class RunState:
     """The trials of a run, and what became of them so far.
@@ -67,6 +83,7 @@ class RunState:
         budgets: Epochs that each trial is to reach, by fingerprint. A schedule may add trials, and epochs to a trial.
         names: What to call each trial, by fingerprint.
         clock: Seconds, monotonic.
+        earlier_s: Seconds of an epoch of arms that earlier runs trained with other seeds, perhaps on other machines.
         epochs: Epochs that each trial has reached.
         val_acc: Validation accuracy of each trial after its last epoch.
         ended: How trials ended.
@@ -77,6 +94,7 @@ class RunState:
     budgets: dict[str, int]
     names: Mapping[str, TrialName]
     clock: Callable[[], float] = time.monotonic
+    earlier_s: Mapping[str, float] = field(default_factory=dict)
     epochs: dict[str, int] = field(default_factory=dict)
     val_acc: dict[str, float] = field(default_factory=dict)
     ended: dict[str, str] = field(default_factory=dict)
@@ -120,17 +138,20 @@ class RunState:
     def seconds_left(self) -> tuple[float, float] | None:
         """The least and the most that is left, by the epochs that were seen; None before there are any.
 
-        An epoch takes what others of its arm took; of an arm that was not seen yet, what the quickest or the slowest
-        other one takes.
+        An epoch takes what others of its arm took; of an arm that was not seen yet, what it took in earlier runs, as
+        much quicker or slower as arms that were seen then and now; or else what the quickest or the slowest other one
+        takes.
         """
         means = {arm: fmean(seconds) for arm, seconds in self.epoch_s.items()}
         if not means:
             return None
-        unseen = min(means.values()), max(means.values())
+        changes = [mean / self.earlier_s[arm] for arm, mean in means.items() if arm in self.earlier_s] or [1.0]
         ends = []
-        for end, factor in enumerate((1 - MARGIN, 1 + MARGIN)):
+        for end, margin in ((min, 1 - MARGIN), (max, 1 + MARGIN)):
+            earlier = {arm: seconds * end(changes) for arm, seconds in self.earlier_s.items()}
+            known, unseen = earlier | means, end(means.values())
             trials = [
-                (budget - self.epochs.get(fingerprint, 0)) * means.get(self.name(fingerprint).arm, unseen[end]) * factor
+                (budget - self.epochs.get(fingerprint, 0)) * known.get(self.name(fingerprint).arm, unseen) * margin
                 for fingerprint, budget in self.budgets.items()
                 if fingerprint not in self.ended
             ]

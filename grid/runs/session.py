@@ -13,7 +13,7 @@ from cifar_models.config import TrainConfig
 from grid.errors import QuestionError, one_line
 from grid.execution.ahead import ClusterAhead
 from grid.execution.interrupt import stop_main_thread, stoppable
-from grid.execution.progress import ProgressDisplay, RunState, TrialName
+from grid.execution.progress import ProgressDisplay, RunState, TrialName, epoch_seconds
 from grid.execution.schedule import Queue, Schedule
 from grid.formats import plural
 from grid.questions.claims import claims_hash
@@ -240,7 +240,8 @@ class Session:
         self._trained |= schedule.trials.keys()
         ledger, resources, keep = self.folder.ledger, self.request.resources, self.method.keep_weights != "none"
         self._say(f"Pages, as trials finish: {(self.folder.root / 'index.html').resolve()}")
-        with PagesSoFar(self.folder.root) as pages, ProgressDisplay(RunState(budgets, labels), self.out) as display:
+        state = RunState(budgets, labels, earlier_s=epoch_seconds(labels, ledger.read(settled)))
+        with PagesSoFar(self.folder.root) as pages, ProgressDisplay(state, self.out) as display:
             display.on_trial_end = pages.trial_ended
             ended = train_all(schedule, dataset, ledger, resources, display, keep_weights=keep, fence=self._fence)
         self.interrupted = not ended

@@ -1,8 +1,10 @@
 import io
+import math
 
 from rich.console import Console
 
-from grid.execution.progress import NUM_ARMS, ProgressDisplay, RunState, TrialName
+from grid.execution.progress import NUM_ARMS, ProgressDisplay, RunState, TrialName, epoch_seconds
+from tests.grid.forecast.test_speeds import trained
 
 
 class Clock:
@@ -53,6 +55,38 @@ def test_of_an_arm_that_was_not_seen_yet_the_quickest_and_the_slowest_are_the_en
         state.trial_ended(name, "ok")
     low, high = state.seconds_left() or (0, 0)
     assert (round(low, 9), round(high, 9)) == (9.0, 33.0)
+
+
+def test_an_arm_that_earlier_runs_trained_takes_what_it_took_then_on_a_machine_as_fast_as_this_one() -> None:
+    clock = Clock()
+    names = {name: TrialName(f"arm {name}", 0) for name in "abc"}
+    state = RunState({"a": 1, "b": 10, "c": 10}, names, clock, earlier_s={"arm a": 50.0, "arm b": 5.0})
+    state.trial_started("a", 1)
+    clock.now = 100.0
+    state.epoch_done("a", 1, 0.5)
+    state.trial_ended("a", "ok")
+    # this run takes twice as long: b 10 seconds an epoch where it took 5; of c nothing is known, so it is as slow as a
+    assert state.seconds_left() == (0.9 * (100 + 1000), 1.1 * (100 + 1000))
+
+
+def test_without_an_arm_in_common_earlier_runs_are_taken_to_be_as_fast() -> None:
+    clock = Clock()
+    names = {name: TrialName(f"arm {name}", 0) for name in "ab"}
+    state = RunState({"a": 1, "b": 10}, names, clock, earlier_s={"arm b": 5.0})
+    state.trial_started("a", 1)
+    clock.now = 100.0
+    state.epoch_done("a", 1, 0.5)
+    state.trial_ended("a", "ok")
+    assert state.seconds_left() == (0.9 * 50, 1.1 * 50)
+
+
+def test_an_epoch_of_an_arm_is_the_mean_of_all_that_were_measured_and_times_that_can_t_be_are_not_believed() -> None:
+    names = {name: TrialName(f"arm {name[0]}", 0) for name in ("a1", "a2", "b", "c")}
+    records = {
+        "a1": trained([1.0, 2.0]), "a2": trained([6.0]), "b": trained([]), "another question's": trained([50.0]),
+        "c": trained([math.inf, math.nan, -1.0, 0.0]),
+    }  # fmt: skip
+    assert epoch_seconds(names, records) == {"arm a": 3.0}
 
 
 def test_an_arm_that_is_ahead_is_the_best_though_none_of_its_trials_is_finished() -> None:

@@ -47,6 +47,18 @@ class Conclusion:
     winners: tuple[int, ...] = ()
     behind: tuple[int, ...] = ()
 
+    @property
+    def reference(self) -> int | None:
+        """The arm to show others against: the best one, or the next that was tested where it has too few seeds yet."""
+        evidence = self.judgement.evidence
+        tested = {
+            arm
+            for pair in self.judgement.pairs
+            if (found := self.judgement.compared(*pair)) and found.seen.interval
+            for arm in pair
+        }
+        return evidence.best(tested) if tested and self.best not in tested else self.best
+
 
 def conclude(judgement: Judgement, trials: pd.DataFrame) -> Conclusion:
     """Answers a study's question as far as its trials do.

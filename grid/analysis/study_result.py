@@ -59,11 +59,6 @@ class StudyResult:
         least, most = min(numbers), max(numbers)
         return f"{least} to {most} seeds" if least < most else plural(most, "seed")
 
-    @property
-    def best_label(self) -> str:
-        """Label of the best arm; empty without one."""
-        return "" if self.conclusion.best is None else self.study.arms[self.conclusion.best].label
-
     @cached_property
     def sensitivity(self) -> Sensitivity:
         """How much each axis matters."""

@@ -50,18 +50,17 @@ def claim_rows(conclusion: Conclusion) -> list[ClaimRow]:
 
 
 def forest_rows(conclusion: Conclusion) -> list[ForestRow]:
-    """Every other arm against the best one; empty if no arm is the best."""
-    best, judgement = conclusion.best, conclusion.judgement
-    study = judgement.evidence.study
-    if best is None:
+    """Every other arm against the reference, the best one if it can be compared; empty if there is none."""
+    reference, study = conclusion.reference, conclusion.judgement.evidence.study
+    if reference is None:
         return []
-    return [_against(conclusion, arm, best) for arm in range(len(study.arms)) if arm != best]
+    return [_against(conclusion, arm, reference) for arm in range(len(study.arms)) if arm != reference]
 
 
-def _against(conclusion: Conclusion, arm: int, best: int) -> ForestRow:
+def _against(conclusion: Conclusion, arm: int, reference: int) -> ForestRow:
     judgement = conclusion.judgement
     label = judgement.evidence.study.arms[arm].label
-    found = judgement.compared(arm, best)
+    found = judgement.compared(arm, reference)
     if found is None or found.seen.effect is None or found.seen.interval is None:
         why = judgement.evidence.arms[arm].why_not or (found and found.seen.why_not) or "was not compared"
         effect = found and found.seen.effect

@@ -85,6 +85,13 @@ def _dotted(result: StudyResult, measure: Measure) -> str:
     return " Dotted: a published number of this profile." if published_levels(result.study, measure) else ""
 
 
+def _reference(result: StudyResult) -> str:
+    """The arm that others are shown against, and why it is not the best one where it is another."""
+    reference, best = result.conclusion.reference, result.conclusion.best
+    named = "" if reference is None else quoted(cut(result.study.arms[reference].label, 60))
+    return named if reference == best else f"{named}, the best with seeds enough to compare"
+
+
 def _cells(measure: str) -> Callable[[StudyResult], Figure | None]:
     return lambda result: heat_map(
         result.summaries, result.study, measure, result.conclusion.best, result.conclusion.winners
@@ -100,7 +107,7 @@ CHARTS: dict[str, Row] = {
     "forest": Row(
         "How far from the best arm",
         lambda result: (
-            f"Points of test accuracy above {quoted(cut(result.best_label, 60))}, with the 95 % interval. "
+            f"Points of test accuracy above {_reference(result)}, with the 95 % interval. "
             "Shaded: equal for most purposes."
         ),
         lambda result: forest(forest_rows(result.conclusion), MARGIN),

@@ -240,7 +240,7 @@ class Session:
         self._trained |= schedule.trials.keys()
         ledger, resources, keep = self.folder.ledger, self.request.resources, self.method.keep_weights != "none"
         self._say(f"Pages, as trials finish: {(self.folder.root / 'index.html').resolve()}")
-        state = RunState(budgets, labels, earlier_s=epoch_seconds(labels, ledger.read(settled)))
+        state = RunState(budgets, labels, earlier_s=epoch_seconds(labels, ledger.read(labels.keys() & settled)))
         with PagesSoFar(self.folder.root) as pages, ProgressDisplay(state, self.out) as display:
             display.on_trial_end = pages.trial_ended
             ended = train_all(schedule, dataset, ledger, resources, display, keep_weights=keep, fence=self._fence)

@@ -9,6 +9,8 @@ from grid.records.files import Folder
 from grid.records.plan import StudyPlan, make_plan
 from grid.report.answers import plain_answer
 from grid.report.card import Card, answer_lines
+from grid.report.claims_table import forest_rows
+from grid.report.page_charts import CHARTS
 from grid.report.pages import write_study
 from grid.tables.tables import make_tables
 from tests.grid.analysis.known_truth import fill, known_plan
@@ -61,3 +63,21 @@ def test_where_a_difference_leaves_out_zero_and_is_not_shown_it_is_said_why(tmp_
 def test_a_study_without_claims_has_no_line_of_verdicts(tmp_path: Path) -> None:
     plan = known_plan()
     assert len(answer_lines(cards(plan, tmp_path), 120)) == 3
+
+
+def test_while_the_best_arm_has_too_few_seeds_others_are_shown_against_the_best_that_can_be_compared(
+    tmp_path: Path,
+) -> None:
+    plan = make_plan(small_study(("A", "B", "C")), DATA_FINGERPRINT)
+    ledger = fill(plan, tmp_path)
+    (whole,) = study_results([plan], make_tables([plan], ledger))
+    assert whole.conclusion.reference == whole.conclusion.best == 0
+    assert "above “A”, with" in CHARTS["forest"].caption(whole)
+    for trial in plan.trials:
+        if trial.arm == 0 and trial.seed > 0:
+            ledger.files.remove(f"{trial.fingerprint[:2]}/{trial.fingerprint}")
+    (result,) = study_results([plan], make_tables([plan], ledger))
+    second = max((1, 2), key=result.conclusion.judgement.evidence.val_acc)
+    assert (result.conclusion.best, result.conclusion.reference) == (0, second)
+    assert [row.arm for row in forest_rows(result.conclusion) if row.low is None] == [0]
+    assert f"above “{'ABC'[second]}”, the best with seeds enough to compare, with" in CHARTS["forest"].caption(result)

@@ -54,6 +54,7 @@ def test_the_probe_passes_and_leaves_nothing(url: str) -> None:
 
 def test_a_server_that_refuses_is_one_line(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # it is asked again and again for half a minute otherwise
     with pytest.raises(
         StorageError, match=r"^checkpoint storage s3://.*: can't be written, read and removed \(.*$"
     ) as e:

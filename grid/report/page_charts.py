@@ -226,6 +226,8 @@ def _chart(key: str, figure: Figure, result: StudyResult, top: tuple[int, int] |
     meta = layout["meta"]
     rows, heights = meta["rows"], [int(layout["height"]), int(meta["narrow"]["height"])]
     if top and rows:
+        wide, narrow = (limit + (len(rows) == limit + 1) for limit in top)  # to ask for one more takes a row's place
+        top = wide, narrow
         for index, form in enumerate(("wide", "narrow")):
             heights[index] -= max(len(rows) - top[index], 0) * meta["row_height"][form]
     # Inside <script> the parser looks for nothing but "</script" and "<!--".

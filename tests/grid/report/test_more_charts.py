@@ -136,6 +136,13 @@ def test_what_is_not_the_answer_is_folded(q1: StudyResult) -> None:
     assert all(CHARTS[key].caption(q1) for key in folded)
 
 
+def test_a_button_never_stands_for_one_row(q1: StudyResult, tmp_path: Path) -> None:
+    first = make_charts(q1)[0]
+    assert first.key == "forest" and first.top == (8, 5), "16 rows, and a button for the rest"
+    chart = make_charts(made(tmp_path, "q8"))[0]
+    assert chart.key == "forest" and chart.top == (9, 5), "9 rows: the button would take as much room as the last"
+
+
 def test_labels_reach_these_charts_as_text(q1: StudyResult) -> None:
     arms = tuple(arm.model_copy(update={"label": f"{HOSTILE} {i}"}) for i, arm in enumerate(q1.study.arms))
     axes = tuple(axis.model_copy(update={"label": HOSTILE}) for axis in q1.study.axes)

@@ -36,8 +36,11 @@ CEILING = 2.0
 """A loss axis ends at so many times the median loss of the first epoch: one exploding arm must not flatten the rest."""
 MAX_NAMED = 8
 """So many arms in one panel have their names at the ends of their lines; more have a legend."""
-NAME_WIDTH, NAME_LINE = 24, 15
-"""Characters of a line of such a name, of which there are two at most, and pixels that a line is high."""
+NAME_WIDTH, NAME_LINE = 24, 18
+"""Characters of a line of such a name, of which there are two at most, and pixels that a line is given.
+
+It is 15.6 high, and plotly's margin above and below what is shown takes a tenth of the height.
+"""
 
 
 def learning_curves(
@@ -70,12 +73,16 @@ def learning_curves(
     return make_figure(traces, wide, panel_layout(grouping, notes, axes, NARROW))
 
 
-def beside_each_other(heights: Sequence[float], gap: float) -> list[float]:
-    """Places as near to `heights`, in squares, as a gap between any two of them lets them be; their order stays."""
+def beside_each_other(heights: Sequence[float], gap: float, within: tuple[float, float]) -> list[float]:
+    """Places as near to `heights`, in squares, as a gap between any two of them lets them be; their order stays.
+
+    They lie within the lower and the upper bound, unless there is no room for all.
+    """
     order = np.argsort(heights, kind="stable")
     steps = gap * np.arange(len(order))
+    lowest, highest = within[0], max(within[1] - steps[-1], within[0])
     places = np.empty(len(order))
-    places[order] = isotonic_regression(np.asarray(heights)[order] - steps).x + steps
+    places[order] = np.clip(isotonic_regression(np.asarray(heights)[order] - steps).x, lowest, highest) + steps
     return [float(place) for place in places]
 
 
@@ -183,6 +190,7 @@ def _name_traces(points: pd.DataFrame, grouping: Grouping, measure: Measure, axe
     names = [plain(cut(grouping.series[grouping.places[arm][1]], 2 * NAME_WIDTH), NAME_WIDTH) for arm in last["arm"]]
     gap = NAME_LINE * (1 + any("<br>" in name for name in names)) / HEIGHT_ALONE * (high - low)
     ends = last[f"val_{measure}_mean"].clip(low, high)
+    places = beside_each_other(ends.to_list(), gap, (low, high))
     at = axes.x["range"][1]
     return [
         scatter(
@@ -199,9 +207,7 @@ def _name_traces(points: pd.DataFrame, grouping: Grouping, measure: Measure, axe
             showlegend=False,
             uid=arm_uid(arm, NAME),
         )
-        for arm, epoch, end, name, place in zip(
-            last["arm"], last["epoch"], ends, names, beside_each_other(ends.to_list(), gap), strict=True
-        )
+        for arm, epoch, end, name, place in zip(last["arm"], last["epoch"], ends, names, places, strict=True)
     ]
 
 

@@ -1,6 +1,7 @@
 """Pages in a real Chromium: how tests open them, and what they ask of them."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,16 @@ def draw_all(page: Any) -> None:
     for chart in page.locator("figure .chart:visible").all():
         chart.scroll_into_view_if_needed()
         chart.locator("svg.main-svg").first.wait_for()
+
+
+def gaps_of_names(page: Any) -> list[float]:
+    """Pixels between each name at the end of a line and the one below it, in all curves of a page."""
+    names = "[...chart.querySelectorAll('.textpoint text')].filter(name => name.textContent)"
+    edges = f"{names}.map(name => name.getBoundingClientRect()).map(box => [box.top, box.bottom])"
+    charts = page.evaluate(
+        f"['accuracy', 'loss'].flatMap(id => document.getElementById(id) ?? []).map(chart => {edges})"
+    )
+    return [below[0] - above[1] for found in charts for above, below in pairwise(sorted(found))]
 
 
 def violations(page: Any) -> list[Any]:

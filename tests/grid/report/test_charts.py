@@ -98,9 +98,7 @@ def test_few_arms_have_their_names_at_the_ends_of_their_lines_and_on_a_narrow_pa
         ("arm1-name", ("", "residual")),
     ]
     assert [trace.y[0] for trace in names] == pytest.approx([0.2, 0.2]), "they lead from where the lines end"
-    assert names[1].y[1] - names[0].y[1] == pytest.approx(0.1 * 15 / 300), (
-        "15 pixels apart, though they end in one point"
-    )
+    assert names[1].y[1] - names[0].y[1] == pytest.approx(0.1 * 18 / 300), "a line apart, though they end in one point"
     assert (figure.layout.showlegend, figure.layout.meta["narrow"]["showlegend"]) == (False, True)
     many = small_study(tuple(f"arm {index}" for index in range(9)))
     trials = trials_frame(many, {arm: [0.5] * 3 for arm in range(9)})
@@ -109,9 +107,11 @@ def test_few_arms_have_their_names_at_the_ends_of_their_lines_and_on_a_narrow_pa
 
 
 def test_names_keep_their_order_and_a_gap_and_move_no_further_than_they_must() -> None:
-    assert beside_each_other([0.9, 0.1, 0.5], 0.2) == pytest.approx([0.9, 0.1, 0.5])
-    assert beside_each_other([0.5, 0.5, 0.9], 0.2) == pytest.approx([0.4, 0.6, 0.9])
-    assert beside_each_other([0.52, 0.5, 0.51], 0.1) == pytest.approx([0.61, 0.41, 0.51])
+    assert beside_each_other([0.9, 0.1, 0.5], 0.2, (0, 1)) == pytest.approx([0.9, 0.1, 0.5])
+    assert beside_each_other([0.5, 0.5, 0.9], 0.2, (0, 1)) == pytest.approx([0.4, 0.6, 0.9])
+    assert beside_each_other([0.52, 0.5, 0.51], 0.1, (0, 1)) == pytest.approx([0.61, 0.41, 0.51])
+    assert beside_each_other([1, 1, 0.2], 0.2, (0, 1)) == pytest.approx([0.8, 1, 0.2]), "they do not widen the axis"
+    assert beside_each_other([1, 0, 1], 0.6, (0, 1)) == pytest.approx([0.6, 0, 1.2]), "no room: still a gap"
 
 
 def test_a_trial_that_broke_off_is_marked_where_it_did() -> None:

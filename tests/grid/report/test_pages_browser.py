@@ -25,7 +25,18 @@ from tests.grid.constructed_reports import (
     hostile_report,
     written,
 )
-from tests.grid.report.chromium import SCHEMES, WIDTHS, Browser, draw_all, rows, shown, unfold, violations, wait_until
+from tests.grid.report.chromium import (
+    SCHEMES,
+    WIDTHS,
+    Browser,
+    draw_all,
+    gaps_of_names,
+    rows,
+    shown,
+    unfold,
+    violations,
+    wait_until,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -58,6 +69,7 @@ def test_a_page_opens_from_disk_without_error_request_overflow_or_barrier(
     page.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true; })")
     draw_all(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert min(gaps_of_names(page), default=1) > 0, "names at the ends of lines stand clear of each other"
     if page.locator("#accuracy").count():
         low, high = page.evaluate("document.getElementById('accuracy')._fullLayout.yaxis.range")
         assert -0.1 < low < high < 1.1, "an axis of accuracies, not the one that plotly takes where it finds no data"

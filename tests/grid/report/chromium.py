@@ -65,9 +65,7 @@ def gaps_of_names(page: Any) -> list[float]:
     """Pixels between each name at the end of a line and the one below it, in all curves of a page."""
     names = "[...chart.querySelectorAll('.textpoint text')].filter(name => name.textContent)"
     edges = f"{names}.map(name => name.getBoundingClientRect()).map(box => [box.top, box.bottom])"
-    charts = page.evaluate(
-        f"['accuracy', 'loss'].flatMap(id => document.getElementById(id) ?? []).map(chart => {edges})"
-    )
+    charts = page.evaluate(f"[...document.querySelectorAll('#accuracy, #loss')].map(chart => {edges})")
     return [below[0] - above[1] for found in charts for above, below in pairwise(sorted(found))]
 
 

@@ -52,8 +52,12 @@ def print_plan(
         for plan in plans:
             out.print(rule_of(plan))
     new = new_trials(plans, settled)
-    for line in skipped_in_words(without_weights(new, request.resources.weights_dir)):
+    skipped = without_weights(new, request.resources.weights_dir)
+    for line in skipped_in_words(skipped):
         out.print(line, markup=False)
+    if method.scheduler == "grid" and new.keys() <= skipped.keys():  # a screening may have its finalists to train
+        out.print("Nothing of this is left to train.")
+        return
     if timed:
         out.print("Timing some steps of each kind of trial that is new …")
         expected = expect(plans, request, method, folder, settled)

@@ -80,6 +80,8 @@ def test_a_finished_run_trains_nothing_again(finished: Path) -> None:
     before = snapshot(finished / "results")
     done = command("run", finished / "rates.yaml", "--results", finished / "results")
     assert counts(done.stdout)["new"] == 0
+    planned = command("plan", finished / "rates.yaml", "--results", finished / "results")
+    assert planned.stdout.endswith("Nothing of this is left to train.\n") and "Timing" not in planned.stdout
     assert snapshot(finished / "results") == before
 
 
